@@ -1,0 +1,55 @@
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+BIN := $(CURDIR)/.bin
+GOLANGCI_LINT := v2.12.2
+PROTOC_GEN_GO := v1.36.11
+
+.PHONY: help build test race lint fuzz-short bench generate assets clean
+
+help: ## Show what there is to make
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
+
+build: ## Build ./keyflow
+	go build -o keyflow ./cmd/keyflow
+
+test: ## Run all tests; needs nothing but Go (tests that want ffmpeg say so and skip)
+	go test ./...
+
+race: ## Run all tests with the race detector, shuffled (needs a C compiler)
+	go test -race -shuffle=on ./...
+
+lint: $(BIN)/golangci-lint ## Check style and the rules of the house (builds golangci-lint once)
+	test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'not gofmt-ed'; exit 1; }
+	go mod tidy -diff
+	$(BIN)/golangci-lint run
+
+$(BIN)/golangci-lint: Makefile
+	GOBIN=$(BIN) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT)
+	touch $@
+
+FUZZTIME ?= 5s
+fuzz-short: ## Fuzz every target for FUZZTIME (5s) each
+	grep -rlE '^func Fuzz' --include='*_test.go' . | xargs -n1 dirname | sort -u | while read -r dir; do
+	  grep -hoE '^func Fuzz[A-Za-z0-9_]+' "$$dir"/*_test.go | sed 's/^func //' | while read -r target; do
+	    echo "$$dir $$target"
+	    go test "$$dir" -run='^$$' -fuzz="^$$target\$$" -fuzztime=$(FUZZTIME)
+	  done
+	done
+
+bench: ## Run the benchmarks
+	go test -run='^$$' -bench=. -benchmem ./...
+
+generate: ## Regenerate the protobuf code (needs protoc, e.g. Debian's protobuf-compiler)
+	command -v protoc >/dev/null || { echo 'protoc is missing: install protobuf-compiler'; exit 1; }
+	GOBIN=$(BIN) go install google.golang.org/protobuf/cmd/protoc-gen-go@$(PROTOC_GEN_GO)
+	PATH=$(BIN):$$PATH protoc --go_out=. --go_opt=module=keyflow -I . drm/widevine/wire/widevine.proto
+
+assets: ## Make the embedded DASH content again (needs ffmpeg, Node's npm)
+	fixtures/assets/make.sh
+
+clean: ## Remove what was built
+	rm -rf $(BIN) keyflow keyflow-report

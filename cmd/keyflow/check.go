@@ -1,0 +1,137 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"keyflow/reports"
+	"keyflow/suites"
+)
+
+type checkFlags struct {
+	targetFlags
+	ids    []string
+	labels string
+	strict bool
+}
+
+func (a *app) checkCommand() *cobra.Command {
+	f := &checkFlags{}
+	c := &cobra.Command{
+		Use:   "check",
+		Short: "Run the checks against a license server, or against the embedded fakes",
+		Long: `check walks the client key request workflow and judges each step: content, pssh, key request, HTTP POST, license,
+content key, decoded media. Without --profile it starts the embedded fakes on this machine.
+
+Exit codes: 0 the selected checks passed, 1 a MUST failed, 2 usage or configuration, 3 keyflow's own error,
+4 the server cannot be reached, 5 incomplete: interrupted, unverifiable, or blocked by nothing red.`,
+		Example: `  keyflow check
+  keyflow check --id 'WV-KEY-*'
+  keyflow check --label 'level: MUST && area: SIG'
+  keyflow check --fault wv-keys-swapped
+  keyflow check --profile DIR/plain-widevine.yaml --authority DIR --asset FOLDER`,
+		RunE: func(c *cobra.Command, _ []string) error { return a.check(c.Context(), f) },
+	}
+	f.register(c, "check")
+	c.Flags().StringArrayVar(&f.ids, "id", nil, "run checks whose id matches this `GLOB` only; repeat for several")
+	c.Flags().StringVar(&f.labels, "label", "", "run checks that match this label `EXPR` only, e.g. 'level: MUST && area: KEY'")
+	c.Flags().BoolVar(&f.strict, "strict", false, "a missed SHOULD fails the run")
+	return c
+}
+
+func (a *app) check(ctx context.Context, f *checkFlags) error {
+	s, err := f.prepare(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	plan, err := suites.NewPlan(s.targets, f.ids, f.labels, s.seed)
+	if err != nil {
+		return usage(err, "keyflow list checks shows ids, levels and areas")
+	}
+	plan.Strict = f.strict
+	progress := a.checkProgress(plan, f.json)
+	recorder := suites.NewRecorder(progress.result)
+	progress.start(s)
+
+	stopped := unreachable(ctx, s.targets)
+	if stopped == nil {
+		if err := suites.RunSpecs(ctx, plan, recorder); err != nil {
+			stopped = err
+		}
+	}
+	r := s.report("check", f.faults)
+	r.Run.Interrupted = interrupted(ctx, stopped)
+	r.Run.Finished = time.Now().UTC()
+	r.Requirements = suites.Requirements(plan.Set)
+	r.Results = recorder.Results(plan)
+	r.Verdict = suites.Verdict(plan, r.Results, r.Run.Interrupted)
+	if exit := stopExit(stopped); exit != reports.ExitOK {
+		r.Verdict.Exit = reports.WorstExit(exit, r.Verdict.Exit)
+	}
+	return a.finish(&f.targetFlags, s, r, recorder.Transcripts())
+}
+
+// unreachableError says that a target does not accept connections.
+type unreachableError struct{ err error }
+
+func (e *unreachableError) Error() string { return e.err.Error() }
+func (e *unreachableError) Unwrap() error { return e.err }
+
+// unreachable returns why a target cannot be reached, nil if all can.
+func unreachable(ctx context.Context, targets []*suites.Target) error {
+	for _, t := range targets {
+		if err := t.Reach(ctx); err != nil && ctx.Err() == nil {
+			return &unreachableError{fmt.Errorf("connect to %s: %w", t.Profile.Address(), err)}
+		}
+	}
+	return nil
+}
+
+// interrupted says why a run ended early, "" if it did not.
+func interrupted(ctx context.Context, stopped error) string {
+	switch {
+	case stopped != nil:
+		return stopped.Error()
+	case ctx.Err() != nil:
+		return "interrupted by the user"
+	default:
+		return ""
+	}
+}
+
+func stopExit(stopped error) int {
+	var u *unreachableError
+	switch {
+	case stopped == nil:
+		return reports.ExitOK
+	case errors.As(stopped, &u):
+		return reports.ExitUnreachable
+	default:
+		return reports.ExitHarness
+	}
+}
+
+// finish writes the report, tells where it is and what it says, and sets the exit code.
+func (a *app) finish(f *targetFlags, s *setting, r *reports.Report, transcripts map[string]string) error {
+	written, err := reports.Write(f.out, r, s.vault, transcripts)
+	if err != nil {
+		// The results must not be lost with the report: they are told on the terminal at least.
+		_ = reports.Summary(a.err, reports.Redact(r, s.vault), reports.SummaryOptions{})
+		return harness(err)
+	}
+	a.exit = written.Report.Verdict.Exit
+	if f.json {
+		return a.printJSON(written.Report)
+	}
+	fmt.Fprintln(a.out)
+	if err := reports.Summary(a.out, written.Report, reports.SummaryOptions{Color: a.color}); err != nil {
+		return harness(fmt.Errorf("write summary: %w", err))
+	}
+	fmt.Fprintf(a.out, "\nreport: %s/report.html (also report.json, report.md, junit.xml)\n", f.out)
+	return nil
+}

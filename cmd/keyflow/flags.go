@@ -1,0 +1,40 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+func flagNames(c *cobra.Command) []string {
+	var names []string
+	c.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+	return names
+}
+
+// targetFlags are the flags that say what is tested; check and load share them.
+type targetFlags struct {
+	profiles  []string
+	asset     []string
+	assetKeys string
+	platform  string
+	authority string
+	faults    []string
+	insecure  bool
+	out       string
+	seed      int64
+	json      bool
+}
+
+func (f *targetFlags) register(c *cobra.Command, command string) {
+	s := c.Flags()
+	s.StringArrayVar(&f.profiles, "profile", nil, "provider profile, a YAML `FILE`; repeat for several (default: the embedded fakes)")
+	s.StringArrayVar(&f.asset, "asset", nil, "DASH content: the `NAME` of an embedded asset or a folder; repeat for several (default: all embedded ones)")
+	s.StringVar(&f.assetKeys, "asset-keys", "", "`FILE` with one KID:KEY (hex) a line, for the embedded fakes to serve with --asset FOLDER")
+	s.StringVar(&f.platform, "platform", "", "what speaks to the server: none or harness (default: harness with the fakes or --authority, else none)")
+	s.StringVar(&f.authority, "authority", "", "`DIR` with the authority that keyflow fake --export wrote")
+	s.StringArrayVar(&f.faults, "fault", nil, "`NAME` of a fault of the embedded fakes, see keyflow list faults; repeat for several")
+	s.BoolVar(&f.insecure, "insecure", false, "allow a plain http license URL beyond this machine")
+	s.StringVar(&f.out, "out", "keyflow-report/"+command, "`DIR` for the report; the one before is kept as DIR.previous")
+	s.Int64Var(&f.seed, "seed", 0, "seed of order and faults (default: random, told in the report)")
+	s.BoolVar(&f.json, "json", false, "print the report as JSON on standard output")
+}

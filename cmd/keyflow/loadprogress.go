@@ -1,0 +1,71 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/vbauerster/mpb/v8"
+	"github.com/vbauerster/mpb/v8/decor"
+
+	"keyflow/loadtest"
+)
+
+// loadProgress shows a bar on a terminal and a line every few seconds elsewhere.
+type loadProgress struct {
+	w    io.Writer
+	bars *mpb.Progress // nil where w is no terminal
+	bar  *mpb.Bar
+	last time.Duration // of the last line
+	now  loadtest.Progress
+}
+
+func (a *app) loadProgress(json bool) *loadProgress {
+	p := &loadProgress{w: a.out}
+	if json {
+		p.w = a.err
+	}
+	if isTerminal(p.w) {
+		p.bars = mpb.New(mpb.WithOutput(p.w), mpb.WithWidth(40))
+	}
+	return p
+}
+
+// lineEvery is how often a pipe gets a line.
+const lineEvery = 2 * time.Second
+
+func (p *loadProgress) start(s *setting, c *loadtest.Config) {
+	fmt.Fprintf(p.w, "keyflow %s: load on %s\n%s for %v = %d fresh key requests, verify %s, seed %d\n\n",
+		version(), c.Profile.Request.URL, c.Plan.Rate, c.Plan.Duration, c.Plan.Total(), c.Verify, s.seed)
+	if p.bars == nil {
+		return
+	}
+	p.bar = p.bars.AddBar(c.Plan.Total(),
+		mpb.PrependDecorators(decor.Any(func(decor.Statistics) string { return fmt.Sprintf("%-9s ", p.now.Phase) })),
+		mpb.AppendDecorators(decor.CountersNoUnit("%d/%d"), decor.Any(func(decor.Statistics) string {
+			return fmt.Sprintf("  failed %d  wrong %d", p.now.Failed, p.now.Wrong)
+		})))
+}
+
+func (p *loadProgress) update(now loadtest.Progress) {
+	p.now = now
+	if p.bar != nil {
+		p.bar.SetCurrent(now.Answered + now.Failed)
+		return
+	}
+	if now.Phase != loadtest.PhaseDone && now.Elapsed-p.last < lineEvery {
+		return
+	}
+	p.last = now.Elapsed
+	fmt.Fprintf(p.w, "%6.1fs %-9s sent %d/%d  answered %d  failed %d  verified %d  wrong %d\n",
+		now.Elapsed.Seconds(), now.Phase, now.Sent, now.Planned, now.Answered, now.Failed, now.Judged-now.Wrong, now.Wrong)
+}
+
+// stop leaves the bar as it is: a run that ended early shows how far it came.
+func (p *loadProgress) stop() {
+	if p.bar == nil {
+		return
+	}
+	p.bar.Abort(false)
+	p.bars.Wait()
+}

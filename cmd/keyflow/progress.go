@@ -1,0 +1,58 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"keyflow/reports"
+	"keyflow/suites"
+)
+
+// checkProgress tells what a check run is about to do, and each result as it comes.
+type checkProgress struct {
+	w     io.Writer
+	color bool
+	plan  *suites.Plan
+	done  int
+}
+
+// checkProgress writes to standard output, or to standard error where that is taken by the JSON report.
+func (a *app) checkProgress(p *suites.Plan, json bool) *checkProgress {
+	if json {
+		return &checkProgress{w: a.err, color: isTerminal(a.err), plan: p}
+	}
+	return &checkProgress{w: a.out, color: a.color, plan: p}
+}
+
+func (p *checkProgress) start(s *setting) {
+	t := s.targets[0]
+	where := "server"
+	if t.Kind == suites.EmbeddedFakes {
+		where = "embedded fakes"
+	}
+	fmt.Fprintf(p.w, "keyflow %s: %d checks on %d target(s): %s at %s, platform %s, seed %d\n\n",
+		version(), len(p.plan.Selected), len(s.targets), where, t.Profile.Request.URL, t.PlatformKind, s.seed)
+}
+
+func (p *checkProgress) result(r reports.Result) {
+	p.done++
+	total := len(p.plan.Selected) * len(p.plan.Targets)
+	fmt.Fprintf(p.w, "[%*d/%d] %s %-9s  %s (%.0f ms)\n", len(fmt.Sprint(total)), p.done, total, p.paint(r.Outcome), r.ID, r.Title, r.DurationMS)
+}
+
+func (p *checkProgress) paint(o reports.Outcome) string {
+	text := string(o)
+	pad := strings.Repeat(" ", max(0, 7-len(text)))
+	if !p.color {
+		return text + pad
+	}
+	code := "33"
+	switch o {
+	case reports.Pass:
+		code = "32"
+	case reports.Fail, reports.Error:
+		code = "31"
+	}
+	return "\x1b[" + code + "m" + text + "\x1b[0m" + pad
+}

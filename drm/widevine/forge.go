@@ -1,0 +1,25 @@
+package widevine
+
+import (
+	"keyflow/drm/secret"
+	"keyflow/drm/widevine/wire"
+)
+
+// Forge says how a key request deviates from a right one. Each field changes one signed part; the zero value changes
+// nothing, so that a forged request and its untampered twin come from the same code. Functions must not keep what they
+// are given.
+type Forge struct {
+	ClientID func(id []byte) []byte             // the client identification, before it is put into the request
+	Request  func(r *wire.LicenseRequest)       // the request, before it is serialized and signed
+	Key      secret.RSAKey                      // signs in place of the device's own key
+	Msg      func(msg []byte) []byte            // the serialized request, after it was signed
+	Sign     func(signature []byte) []byte      // the signature
+	Envelope func(envelope *wire.SignedMessage) // the envelope, before it is serialized
+}
+
+func change(f func([]byte) []byte, b []byte) []byte {
+	if f == nil {
+		return b
+	}
+	return f(b)
+}

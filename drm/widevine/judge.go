@@ -1,0 +1,47 @@
+package widevine
+
+import (
+	"google.golang.org/protobuf/proto"
+
+	"keyflow/drm"
+	"keyflow/drm/widevine/wire"
+)
+
+// Judge verifies the answer to a stored request of this device. request is the body that was sent.
+func (p *Platform) Judge(t drm.Ticket, request, answer []byte, depth drm.Depth) drm.Verdict {
+	v := drm.Verdict{Depth: depth}
+	if t.Device != p.identity.Device() {
+		v.Findings = []drm.Finding{{
+			Reason: ReasonUnknownDevice, Step: stepSessionKey, Fatal: true,
+			Expected: "a request of device " + string(p.identity.Device()), Seen: "a request of device " + string(t.Device),
+		}}
+		return v
+	}
+	envelope := new(wire.SignedMessage)
+	err := proto.Unmarshal(request, envelope)
+	var sent pending
+	if err == nil {
+		sent, err = pendingOf(envelope.GetMsg())
+	}
+	if err != nil {
+		v.Findings = []drm.Finding{{Reason: ReasonNotProtobuf, Step: stepParse, Fatal: true, Expected: "a stored key request", Seen: err.Error()}}
+		return v
+	}
+	x := examine(p.identity.key, sent, answer, depth)
+	v.Findings = x.findings
+	if license, ok := x.license(); ok {
+		v.Policy = license.Policy
+		if depth == drm.DepthFull {
+			v.Keys = fingerprints(license)
+		}
+	}
+	return v
+}
+
+func fingerprints(l drm.License) map[drm.KID]drm.Fingerprint {
+	keys := make(map[drm.KID]drm.Fingerprint, len(l.Keys))
+	for _, k := range l.Keys {
+		keys[k.KID] = k.Key.Fingerprint()
+	}
+	return keys
+}

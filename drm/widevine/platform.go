@@ -1,0 +1,79 @@
+// Package widevine is a Widevine client platform for test harnesses: it makes key requests as a device does and processes
+// licenses with every check of sheet widevine.md §8. It speaks to no network and knows no server; [Platform] and its
+// sessions implement the interfaces of package drm.
+//
+// What is wrong with an answer is a finding with a stable [drm.Reason], never an error; a session decodes all that it can
+// in spite of findings and shows it in an [Answer]. Requests that deviate on purpose are made with [Forge].
+package widevine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"keyflow/drm"
+	"keyflow/drm/pssh"
+)
+
+// Platform is a simulated device with one identity. It is immutable and safe for concurrent use, and implements
+// [drm.Platform] and [drm.Judge].
+type Platform struct {
+	identity Identity
+	clock    drm.Clock
+	forge    Forge
+}
+
+var (
+	_ drm.Platform = (*Platform)(nil)
+	_ drm.Judge    = (*Platform)(nil)
+)
+
+// NewPlatform returns the platform of a device. clock gives the request times; nil is the machine's clock.
+func NewPlatform(identity Identity, clock drm.Clock) *Platform {
+	if clock == nil {
+		clock = drm.SystemClock
+	}
+	return &Platform{identity: identity, clock: clock}
+}
+
+// System returns [drm.Widevine].
+func (p *Platform) System() drm.System { return drm.Widevine }
+
+// Identity returns the device that the platform simulates.
+func (p *Platform) Identity() Identity { return p.identity }
+
+// Clock returns the clock that request times are read from.
+func (p *Platform) Clock() drm.Clock { return p.clock }
+
+// WithServerCertificate would turn privacy mode on. Requests are in the clear so far, hence errors.ErrUnsupported.
+func (p *Platform) WithServerCertificate(context.Context, []byte) (drm.Platform, error) {
+	return nil, fmt.Errorf("widevine privacy mode: %w", errors.ErrUnsupported)
+}
+
+// WithForge returns a platform whose requests deviate as f says.
+func (p *Platform) WithForge(f Forge) *Platform {
+	forged := *p
+	forged.forge = f
+	return &forged
+}
+
+// Open starts a key session for a Widevine box, or for a W3C common box whose KIDs are put into synthesized Widevine data
+// (sheet §3.3). A box of another system wraps [drm.ErrNoBox].
+func (p *Platform) Open(ctx context.Context, box drm.Box, o drm.Options) (drm.Session, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("open widevine session: %w", err)
+	}
+	if system, known := pssh.SystemOf(box.SystemID); known && system != drm.Widevine {
+		return nil, fmt.Errorf("open widevine session: box is for %s: %w", system, drm.ErrNoBox)
+	}
+	if o.LicenseType == "" {
+		o.LicenseType = drm.Streaming
+	}
+	if _, ok := licenseTypes[o.LicenseType]; !ok {
+		return nil, fmt.Errorf("open widevine session: license type %q is not one of streaming, offline, automatic", o.LicenseType)
+	}
+	return &session{platform: p, box: box, options: o, pending: map[drm.MessageID]pending{}}, nil
+}
+
+// Close releases nothing: a simulated device holds no resources.
+func (p *Platform) Close() error { return nil }

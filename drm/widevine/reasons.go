@@ -1,0 +1,33 @@
+package widevine
+
+import "keyflow/drm"
+
+// The reasons of findings, in the order in which a client meets them (sheet widevine.md §8.5). They are stable: the fault
+// matrix, baselines and scripts compare them.
+const (
+	ReasonNotProtobuf    drm.Reason = "not-a-signed-message"   // the body does not parse as SignedMessage
+	ReasonEmptyAnswer    drm.Reason = "empty-answer"           //
+	ReasonMessageType    drm.Reason = "message-type"           // neither a license nor an error
+	ReasonLicenseError   drm.Reason = "license-error"          // an in-band refusal
+	ReasonSessionKeyType drm.Reason = "session-key-type"       //
+	ReasonSessionKeyLen  drm.Reason = "session-key-length"     // of the wrapped key
+	ReasonSessionKey     drm.Reason = "session-key"            // OAEP decryption does not work, or yields no 16 bytes
+	ReasonNoSignature    drm.Reason = "license-signature-form" // absent or not 32 bytes
+	ReasonSignature      drm.Reason = "license-signature"      // does not verify
+	ReasonSignatureCore  drm.Reason = "license-signature-core" // verifies over msg only although a core message is there
+	ReasonLicenseParse   drm.Reason = "license-parse"          //
+	ReasonRequestID      drm.Reason = "request-id"             // belongs to another request
+	ReasonKeyUnwrap      drm.Reason = "key-unwrap"             // IV or wrapped length make unwrapping impossible
+	ReasonKeyPadding     drm.Reason = "key-padding"            // not PKCS#7
+	ReasonKeyUnpadded    drm.Reason = "key-unpadded"           // a plausible key without padding
+	ReasonKeyLength      drm.Reason = "key-length"             //
+	ReasonKIDLength      drm.Reason = "kid-length"             // the container's id is not 16 bytes
+	ReasonKeyType        drm.Reason = "key-type"               // absent or unknown
+	ReasonKeyConflict    drm.Reason = "kid-with-two-keys"      //
+	ReasonKeyInClear     drm.Reason = "key-in-clear"           // an unwrapped key stands in the answer
+	ReasonNoContentKeys  drm.Reason = "no-content-keys"        //
+	ReasonSigningKeys    drm.Reason = "signing-keys"           // more than one, or not 64 bytes
+	ReasonCannotPlay     drm.Reason = "can-play"               // policy absent or can_play false
+	ReasonNegativeTime   drm.Reason = "negative-duration"      //
+	ReasonUnknownDevice  drm.Reason = "unknown-device"         // a ticket of another device
+)

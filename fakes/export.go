@@ -1,0 +1,84 @@
+package fakes
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// ProfileFile is the name of the profile that [Server.Export] writes.
+const ProfileFile = "plain-widevine.yaml"
+
+const profileText = `# A plain Widevine license service: keyflow's fake server, on this machine only.
+profile: 1
+id: plain-widevine
+drm: widevine
+request:
+  url: %s
+  content_type: application/octet-stream
+response:
+  ok_status: [200]
+  content_types: [application/octet-stream]
+  max_bytes: 1048576
+`
+
+const exportReadme = authorityReadme + `
+It also holds plain-widevine.yaml, a provider profile that points at the fake server that was
+running when it was written. While that server runs:
+
+  keyflow check --profile DIR/plain-widevine.yaml --authority DIR
+  keyflow check --profile DIR/plain-widevine.yaml --authority DIR --asset FOLDER
+
+where DIR is this directory and FOLDER a DASH asset. A player or client of your own can use a
+device of devices/ and send its key requests to the URL in the profile.
+`
+
+// Profile returns a provider profile that points at this server, as YAML.
+func (s *Server) Profile() string { return fmt.Sprintf(profileText, s.LicenseURL()) }
+
+// Export writes the authority and a profile that points at this server into a directory. A directory that holds this
+// very authority keeps it and gets a new profile; any other that is not empty is refused, see [Authority.Write].
+func (s *Server) Export(dir string) error {
+	if err := s.exportAuthority(dir); err != nil {
+		return fmt.Errorf("export to %s: %w", dir, err)
+	}
+	for _, f := range []file{
+		{ProfileFile, []byte(s.Profile())},
+		{fileReadme, []byte(exportReadme)},
+	} {
+		if err := replaceFile(filepath.Join(dir, f.name), f.content); err != nil {
+			return fmt.Errorf("export to %s: %w", dir, err)
+		}
+	}
+	return nil
+}
+
+func (s *Server) exportAuthority(dir string) error {
+	there, err := ReadAuthority(dir)
+	switch {
+	case errors.Is(err, ErrNoAuthority):
+		return s.authority.Write(dir)
+	case err != nil:
+		return err
+	case there.Fingerprint() != s.authority.Fingerprint() || !there.secret.Equal(s.authority.secret):
+		return fmt.Errorf("it holds another authority, %s: %w", there.Fingerprint(), ErrOccupied)
+	}
+	return nil
+}
+
+// replaceFile writes a file at once: a reader sees the old or the new content.
+func replaceFile(path string, content []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), ".new-*") // mode 0600
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		_ = os.Remove(f.Name())
+	}
+	return err
+}

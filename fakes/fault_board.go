@@ -1,0 +1,85 @@
+package fakes
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"keyflow/drm"
+)
+
+// board holds the faults that are set and counts what they did. It is safe for concurrent use; requests read it without
+// a lock.
+type board struct {
+	mu        sync.Mutex // serializes changes
+	set       atomic.Pointer[[]*armed]
+	exercised map[string]*atomic.Uint64 // by name, made once
+}
+
+// armed is a setting that is on.
+type armed struct {
+	Setting
+	seen atomic.Int64 // requests in scope
+}
+
+func newBoard() *board {
+	b := &board{exercised: make(map[string]*atomic.Uint64)}
+	for _, n := range names() {
+		b.exercised[n] = new(atomic.Uint64)
+	}
+	b.set.Store(new([]*armed))
+	return b
+}
+
+// add turns faults on beside those that are set, or in their place. It changes nothing if a setting isn't valid.
+func (b *board) add(settings []Setting, replace bool) error {
+	if err := validateAll(settings); err != nil {
+		return err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var set []*armed
+	if !replace {
+		set = slices.Clone(*b.set.Load())
+	}
+	for _, s := range settings {
+		if s.KID != nil {
+			kid := *s.KID
+			s.KID = &kid
+		}
+		set = append(set, &armed{Setting: s})
+	}
+	b.set.Store(&set)
+	return nil
+}
+
+func (b *board) settings() []Setting {
+	set := *b.set.Load()
+	out := make([]Setting, len(set))
+	for i, a := range set {
+		out[i] = a.Setting
+	}
+	return out
+}
+
+// match counts the request for every setting that has it in scope and returns those that are on for it.
+func (b *board) match(operation drm.Kind, kids []drm.KID) []*armed {
+	var on []*armed
+	for _, a := range *b.set.Load() {
+		if a.Operation != "" && a.Operation != operation || a.KID != nil && !slices.Contains(kids, *a.KID) {
+			continue
+		}
+		if n := a.seen.Add(1); a.Nth == 0 || n == int64(a.Nth) {
+			on = append(on, a)
+		}
+	}
+	return on
+}
+
+// count returns on how many requests the fault has acted.
+func (b *board) count(name string) uint64 {
+	if n, ok := b.exercised[name]; ok {
+		return n.Load()
+	}
+	return 0
+}

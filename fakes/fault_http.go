@@ -1,0 +1,135 @@
+package fakes
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"keyflow/drm"
+)
+
+const (
+	stallEvery   = time.Second
+	stallFor     = 100 * time.Millisecond
+	silenceLimit = time.Hour // the longest that never-answers holds a connection
+	endlessLimit = 1 << 30   // bytes
+	endlessChunk = 64 << 10  // bytes
+)
+
+// stall waits until the first 100 ms of the current second of the server's clock are over, if that fault is on.
+func (x *exchange) stall(ctx context.Context) {
+	if !x.on(faultStall) {
+		return
+	}
+	now := x.server.clock.Now()
+	rest := stallFor - now.Sub(now.Truncate(stallEvery))
+	if rest <= 0 {
+		return
+	}
+	x.acted(faultStall)
+	timer := time.NewTimer(rest)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+func htmlPage(w http.ResponseWriter, _ *http.Request, x *exchange) {
+	a := answer{status: http.StatusOK, contentType: "text/html; charset=utf-8", body: []byte("<!DOCTYPE html>\n" +
+		"<html><head><title>Sign in</title></head><body><h1>Sign in</h1><p>Please sign in to go on.</p></body></html>\n")}
+	x.acted(faultHTML)
+	x.settle(Broken, a.status, len(a.body), "")
+	a.write(w)
+}
+
+func unavailable(w http.ResponseWriter, _ *http.Request, x *exchange) {
+	a := answer{status: http.StatusServiceUnavailable, contentType: contentTypeText, body: []byte("the service is not available\n")}
+	w.Header().Set("Retry-After", "1")
+	x.acted(fault503)
+	x.settle(Refused, a.status, len(a.body), reasonUnavailable)
+	a.write(w)
+}
+
+// neverAnswers holds the request until the client leaves, the server stops or silenceLimit is over, then cuts the
+// connection, so that net/http doesn't answer on its own.
+func neverAnswers(w http.ResponseWriter, r *http.Request, x *exchange) {
+	x.acted(faultNeverAnswers)
+	x.settle(Broken, 0, 0, "")
+	ctx, cancel := context.WithTimeout(r.Context(), silenceLimit)
+	defer cancel()
+	<-ctx.Done()
+	if conn, ok := takeOver(w); ok {
+		_ = conn.Close()
+	}
+}
+
+// endlessBody streams zeros. Every chunk must be taken within writeTimeout.
+func endlessBody(w http.ResponseWriter, r *http.Request, x *exchange) {
+	x.acted(faultEndless)
+	x.settle(Broken, http.StatusOK, endlessLimit, "")
+	w.Header().Set("Content-Type", contentTypeBinary)
+	w.Header().Set("Cache-Control", "no-store")
+	chunk, control := make([]byte, endlessChunk), http.NewResponseController(w)
+	for sent := 0; sent < endlessLimit && r.Context().Err() == nil; sent += len(chunk) {
+		// A writer that has no deadlines, as a test's recorder, doesn't block either.
+		_ = control.SetWriteDeadline(drm.SystemClock.Now().Add(writeTimeout))
+		if _, err := w.Write(chunk); err != nil {
+			return
+		}
+	}
+}
+
+// resetConnection closes the connection with a TCP reset instead of an orderly end.
+func resetConnection(w http.ResponseWriter, _ *http.Request, x *exchange) {
+	conn, ok := takeOver(w)
+	if !ok {
+		x.noConnection(w)
+		return
+	}
+	x.acted(faultReset)
+	x.settle(Broken, 0, 0, "")
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0) // unsent data is dropped and the peer sees a reset
+	}
+	_ = conn.Close()
+}
+
+// sendHalf sends an answer's head, which announces all of the body, and the first half of the body.
+func sendHalf(w http.ResponseWriter, x *exchange, a answer) {
+	conn, ok := takeOver(w)
+	if !ok {
+		x.noConnection(w)
+		return
+	}
+	defer func() { _ = conn.Close() }()
+	x.acted(faultTruncated)
+	x.settle(Broken, a.status, len(a.body), "")
+	h := make(http.Header)
+	a.header(h)
+	var out bytes.Buffer
+	fmt.Fprintf(&out, "HTTP/1.1 %d %s\r\n", a.status, http.StatusText(a.status))
+	_ = h.Write(&out) // a bytes.Buffer takes everything
+	out.WriteString("\r\n")
+	out.Write(a.body[:len(a.body)/2])
+	_ = conn.SetWriteDeadline(drm.SystemClock.Now().Add(writeTimeout))
+	_, _ = conn.Write(out.Bytes())
+}
+
+// takeOver takes the connection from net/http.
+func takeOver(w http.ResponseWriter) (net.Conn, bool) {
+	conn, _, err := http.NewResponseController(w).Hijack()
+	return conn, err == nil
+}
+
+// noConnection is the answer where a fault of the connection can't act, because the handler is served by something
+// that doesn't give its connections away.
+func (x *exchange) noConnection(w http.ResponseWriter) {
+	a := answer{status: http.StatusInternalServerError, contentType: contentTypeText,
+		body: []byte("this fault needs a connection of its own\n")}
+	x.settle(Refused, a.status, len(a.body), reasonInternal)
+	a.write(w)
+}

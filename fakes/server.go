@@ -1,0 +1,281 @@
+// Package fakes is license servers on loopback that speak the real protocols byte for byte, verify what a real one
+// verifies, and are wrong on request: [Catalogue] lists the faults that can be set.
+//
+// [Start] serves the Widevine license service of sheet widevine.md §15, for requests with the client id in the clear. It
+// trusts the devices of an [Authority] and nobody else. Every request ends up in a history, which the management address
+// shows, see [Server.ManagementURL]. Nothing here is meant to be reached from another machine, and no address but a
+// loopback one is served.
+package fakes
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"keyflow/drm"
+	"keyflow/drm/secret"
+)
+
+const (
+	defaultMaxBody = 256 << 10 // bytes; a key request has 2 to 10 KB
+	defaultLicense = 2 * time.Hour
+)
+
+// Options say what a server serves. The zero value is a server with a fresh authority that knows no key.
+type Options struct {
+	// Addr and ManagementAddr are host and port to listen on, "" is a free port of 127.0.0.1. Hosts that are no loopback
+	// address are refused.
+	Addr           string
+	ManagementAddr string
+	// Authority is what the server trusts; nil: a fresh one with two devices.
+	Authority *Authority
+	// Keys is the key store: content keys of 16 bytes.
+	Keys map[drm.KID]secret.Bytes
+	// DeriveKIDs are served with [Authority.ContentKey], unless Keys has them.
+	DeriveKIDs []drm.KID
+	// AnyKID serves every other KID with [Authority.ContentKey] too. Without it an unknown KID is left out of the license,
+	// and a request that has no known one is refused with status 404.
+	AnyKID bool
+	// ContentIDs maps content ids in pssh data to KIDs.
+	ContentIDs map[string][]drm.KID
+	// TrackLabels are the track labels of KIDs, such as HD.
+	TrackLabels map[drm.KID]string
+	// Policy is that of every license; nil: playback is allowed, for two hours from the license's start.
+	Policy *drm.Policy
+	// Faults are set from the start.
+	Faults []Setting
+	// Seed decides what happens where a fault has a choice; 0: a random one, see [Server.Seed]. The protocols'
+	// own randomness doesn't follow from it.
+	Seed int64
+	// Clock is the base of the server's movable clock; nil is the machine's clock.
+	Clock drm.Clock
+	// MaxBody is the longest request body in bytes; 0 is 256 KiB.
+	MaxBody int64
+	// TextErrors refuses bad device certificates with a line of text, as everything else, instead of with a LicenseError.
+	TextErrors bool
+	// Log, if not nil, is called for every request just before it is answered, from many goroutines at once.
+	Log func(Record)
+}
+
+// Server is a running fake. It is safe for concurrent use.
+type Server struct {
+	authority  *Authority
+	seed       int64
+	keys       map[drm.KID]secret.Bytes
+	anyKID     bool
+	contentIDs map[string][]drm.KID
+	labels     map[drm.KID]string
+	policy     drm.Policy
+	maxBody    int64
+	textOnly   bool
+	log        func(Record)
+
+	clock   *Clock
+	faults  *board
+	instead map[string]func(http.ResponseWriter, *http.Request, *exchange)
+	history *history
+	chains  *chainCache
+
+	protocol, management *endpoint
+	cancel               context.CancelFunc
+	unwatch              func() bool
+	stop                 sync.Once
+	stopped              chan struct{}
+}
+
+// Start starts a server. It ends when ctx is cancelled or Close is called.
+func Start(ctx context.Context, o Options) (*Server, error) {
+	s, err := newServer(ctx, o)
+	if err != nil {
+		return nil, fmt.Errorf("start fake: %w", err)
+	}
+	base, cancel := context.WithCancel(ctx)
+	s.cancel = cancel
+	if s.protocol, err = listen(base, o.Addr, s.Handler()); err != nil {
+		cancel()
+		return nil, fmt.Errorf("start fake: %w", err)
+	}
+	if s.management, err = listen(base, o.ManagementAddr, s.managementHandler()); err != nil {
+		cancel()
+		s.protocol.close()
+		return nil, fmt.Errorf("start fake: management: %w", err)
+	}
+	s.unwatch = context.AfterFunc(ctx, s.shutdown)
+	return s, nil
+}
+
+func newServer(ctx context.Context, o Options) (*Server, error) {
+	if err := o.validate(); err != nil {
+		return nil, err
+	}
+	if o.Authority == nil {
+		a, err := NewAuthority(ctx, AuthorityOptions{Clock: o.Clock})
+		if err != nil {
+			return nil, err
+		}
+		o.Authority = a
+	}
+	s := &Server{
+		authority: o.Authority, seed: o.Seed, keys: make(map[drm.KID]secret.Bytes), anyKID: o.AnyKID,
+		contentIDs: make(map[string][]drm.KID), labels: maps.Clone(o.TrackLabels),
+		policy: drm.Policy{CanPlay: true, License: defaultLicense}, maxBody: o.MaxBody, textOnly: o.TextErrors, log: o.Log,
+		clock: NewClock(o.Clock), faults: newBoard(), history: newHistory(maxHistory),
+		chains: newChainCache(o.Authority.RootKey(), maxChains), instead: replacements(), stopped: make(chan struct{}),
+	}
+	for _, kid := range o.DeriveKIDs {
+		s.keys[kid] = o.Authority.ContentKey(kid)
+	}
+	maps.Copy(s.keys, o.Keys)
+	for id, kids := range o.ContentIDs {
+		s.contentIDs[id] = slices.Clone(kids)
+	}
+	if o.Policy != nil {
+		s.policy = *o.Policy
+	}
+	if s.maxBody == 0 {
+		s.maxBody = defaultMaxBody
+	}
+	for s.seed == 0 {
+		s.seed = rand.Int64() //nolint:gosec // nothing secret follows from the seed alone
+	}
+	return s, s.faults.add(o.Faults, true)
+}
+
+func replacements() map[string]func(http.ResponseWriter, *http.Request, *exchange) {
+	m := make(map[string]func(http.ResponseWriter, *http.Request, *exchange))
+	for _, d := range definitions() {
+		if d.instead != nil {
+			m[d.Name] = d.instead
+		}
+	}
+	return m
+}
+
+func (o Options) validate() error {
+	var errs []error
+	for kid, key := range o.Keys {
+		if key.Len() != contentKeyLen {
+			errs = append(errs, fmt.Errorf("content key of KID %s has %d bytes, want %d", kid, key.Len(), contentKeyLen))
+		}
+	}
+	if o.MaxBody < 0 {
+		errs = append(errs, fmt.Errorf("body limit of %d bytes, want a positive one", o.MaxBody))
+	}
+	if o.Policy != nil && min(o.Policy.Rental, o.Policy.Playback, o.Policy.License, o.Policy.RenewAfter, o.Policy.RetryEvery) < 0 {
+		errs = append(errs, errors.New("the policy has a negative duration"))
+	}
+	return errors.Join(append(errs, validateAll(o.Faults))...)
+}
+
+// Handler returns the handler of the protocol address, for servers of the caller's own. Faults of the connection need
+// one whose connections can be taken over.
+func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.serveProtocol) }
+
+// URL returns the root of the protocol address, without a slash at the end.
+func (s *Server) URL() string { return s.protocol.url }
+
+// LicenseURL returns where Widevine key requests go.
+func (s *Server) LicenseURL() string { return s.URL() + licensePath }
+
+// ManagementURL returns the root of the management address, without a slash at the end:
+//
+//	curl URL/healthz                                     is it up, and which authority and seed has it
+//	curl URL/requests                                    counts and history; ?since=N leaves the first N away
+//	curl URL/faults                                      the catalogue, what is set, how often each acted
+//	curl -X PUT URL/faults -d '{"faults":[{"name":"html-200","nth":3}]}'   set these instead of what is set
+//	curl -X POST URL/faults -d '{"faults":[{"name":"wv-iv-constant"}]}'    set these beside it
+//	curl -X DELETE URL/faults                            clear all
+//	curl -X POST URL/clock -d '{"advance":"1h"}'         move the server's clock
+func (s *Server) ManagementURL() string { return s.management.url }
+
+// Authority returns what the server trusts.
+func (s *Server) Authority() *Authority { return s.authority }
+
+// Seed returns the seed that faults follow.
+func (s *Server) Seed() int64 { return s.seed }
+
+// Clock returns the server's clock.
+func (s *Server) Clock() *Clock { return s.clock }
+
+// Requests returns the last 10,000 requests that have an outcome, in the order of arrival.
+func (s *Server) Requests() []Record { return s.history.since(0) }
+
+// Count returns the exact number of all requests, and of those that have an outcome by operation ("" where a request
+// did not say).
+func (s *Server) Count() (total Count, byOperation map[drm.Kind]Count) { return s.history.counts() }
+
+// SetFaults sets these faults instead of those that are set. If one isn't valid nothing changes; an unknown name is
+// an [*UnknownFaultError].
+func (s *Server) SetFaults(settings ...Setting) error { return s.faults.add(settings, true) }
+
+// AddFaults sets these faults beside those that are set, as [Server.SetFaults] does.
+func (s *Server) AddFaults(settings ...Setting) error { return s.faults.add(settings, false) }
+
+// ClearFaults sets no fault.
+func (s *Server) ClearFaults() { s.faults.set.Store(new([]*armed)) }
+
+// Faults returns what is set.
+func (s *Server) Faults() []Setting { return s.faults.settings() }
+
+// Exercised returns on how many requests the fault has acted, 0 for a name that isn't a fault's. A fault that had nothing
+// to act on, as swapped keys in a license with one key, isn't counted.
+func (s *Server) Exercised(name string) uint64 { return s.faults.count(name) }
+
+// AddTo makes the server's secrets known to the vault: the authority's and the content keys in the key store.
+func (s *Server) AddTo(vault *secret.Vault) {
+	s.authority.AddTo(vault)
+	for kid, key := range s.keys {
+		vault.Add("content-key-"+kid.String(), key)
+	}
+}
+
+// Done is closed when the server has stopped.
+func (s *Server) Done() <-chan struct{} { return s.stopped }
+
+// Close stops the server and waits until its connections are gone. Requests in work are cut off.
+func (s *Server) Close() error {
+	s.unwatch()
+	s.shutdown()
+	<-s.stopped
+	return nil
+}
+
+func (s *Server) shutdown() {
+	s.stop.Do(func() {
+		s.protocol.close()
+		s.management.close()
+		s.cancel()
+		s.protocol.wait()
+		s.management.wait()
+		close(s.stopped)
+	})
+}
+
+// contentKey returns the key of a KID that the server knows.
+func (s *Server) contentKey(kid drm.KID) (secret.Bytes, bool) {
+	if key, ok := s.keys[kid]; ok {
+		return key, true
+	}
+	if s.anyKID {
+		return s.authority.ContentKey(kid), true
+	}
+	return secret.Bytes{}, false
+}
+
+// faultBytes returns n bytes, at most 32, that a fault uses where right behaviour has random ones or other ones. They
+// follow from seed and label, and from the authority's secret, so that the printed seed gives no key away.
+func (s *Server) faultBytes(label string, n int) []byte {
+	seed := binary.BigEndian.AppendUint64(nil, uint64(s.seed)) //nolint:gosec // the bits are meant, not the number
+	h := hmac.New(sha256.New, s.authority.derive("faults", seed))
+	h.Write([]byte(label))
+	return h.Sum(nil)[:n]
+}

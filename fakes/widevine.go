@@ -1,0 +1,304 @@
+package fakes
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+
+	"google.golang.org/protobuf/proto"
+
+	"keyflow/drm"
+	"keyflow/drm/pssh"
+	"keyflow/drm/secret"
+	"keyflow/drm/widevine/chain"
+	"keyflow/drm/widevine/ladder"
+	"keyflow/drm/widevine/wire"
+)
+
+// maxKIDs bounds the distinct KIDs of one request; the largest real asset has some tens.
+const maxKIDs = 256
+
+// Reasons of refusals by the Widevine server, beside those of http.go. Their statuses are the sheet's (widevine.md §11).
+const (
+	reasonMalformed      drm.Reason = "malformed"            // 400: no SignedMessage, LicenseRequest or pssh data
+	reasonEmpty          drm.Reason = "empty"                // 400: no body, or no msg
+	reasonMessageType    drm.Reason = "message-type"         // 400: not a request
+	reasonRequestType    drm.Reason = "request-type"         // 400: none of NEW, RENEWAL, RELEASE
+	reasonNoCertificate  drm.Reason = "certificate-not-held" // 404: service certificate asked for
+	reasonNotRenewable   drm.Reason = "not-renewable"        // 403: renewal or release
+	reasonClientID       drm.Reason = "client-id"            // 400: not exactly one, encrypted, or no device certificate
+	reasonChain          drm.Reason = "certificate-chain"    // 403, in-band error 1
+	reasonExpired        drm.Reason = "certificate-expired"  // 403, in-band error 4
+	reasonSignature      drm.Reason = "request-signature"    // 403
+	reasonContentID      drm.Reason = "content-id"           // 400: no pssh data, or KIDs of another length than 16
+	reasonUnknownContent drm.Reason = "unknown-content"      // 404: no KID that the server has a key for
+)
+
+// request is what a body says, as far as it could be read.
+type request struct {
+	operation drm.Kind
+	envelope  *wire.SignedMessage
+	message   *wire.LicenseRequest
+	content   content
+	refusal   *refusal // why reading stopped; nil if it did not
+}
+
+// content is what a request asks for.
+type content struct {
+	kids       []drm.KID // distinct, in order
+	contentIDs []string
+	scheme     *uint32
+	refusal    *refusal // what is wrong with it
+}
+
+// readRequest reads a body without judging who sent it.
+func readRequest(body []byte) request {
+	var r request
+	if len(body) == 0 {
+		r.refusal = refuse(http.StatusBadRequest, reasonEmpty, "the body is empty, want a key request")
+		return r
+	}
+	r.envelope = new(wire.SignedMessage)
+	if proto.Unmarshal(body, r.envelope) != nil {
+		r.refusal = refuse(http.StatusBadRequest, reasonMalformed, "the body is no SignedMessage")
+		return r
+	}
+	switch r.envelope.GetType() {
+	case wire.SignedMessage_LICENSE_REQUEST: // also when absent (sheet §4)
+	case wire.SignedMessage_SERVICE_CERTIFICATE_REQUEST:
+		r.operation = drm.KindCertificate
+		r.refusal = refuse(http.StatusNotFound, reasonNoCertificate, "this server has no service certificate: send the client id in the clear")
+		return r
+	default:
+		r.refusal = refuse(http.StatusBadRequest, reasonMessageType, fmt.Sprintf("message type %d is no request", r.envelope.GetType()))
+		return r
+	}
+	if len(r.envelope.GetMsg()) == 0 {
+		r.refusal = refuse(http.StatusBadRequest, reasonEmpty, "the message is empty, want a LicenseRequest")
+		return r
+	}
+	r.message = new(wire.LicenseRequest)
+	if proto.Unmarshal(r.envelope.GetMsg(), r.message) != nil {
+		r.refusal = refuse(http.StatusBadRequest, reasonMalformed, "the message is no LicenseRequest")
+		return r
+	}
+	r.operation, r.refusal = operationOf(r.message)
+	r.content = readContent(r.message)
+	return r
+}
+
+func operationOf(m *wire.LicenseRequest) (drm.Kind, *refusal) {
+	notRenewable := refuse(http.StatusForbidden, reasonNotRenewable, "the license is not renewable")
+	switch m.GetType() {
+	case wire.LicenseRequest_NEW:
+		return drm.KindLicense, nil
+	case wire.LicenseRequest_RENEWAL:
+		return drm.KindRenewal, notRenewable
+	case wire.LicenseRequest_RELEASE:
+		return drm.KindRelease, notRenewable
+	}
+	return "", refuse(http.StatusBadRequest, reasonRequestType, fmt.Sprintf("request type %d is not known", m.GetType()))
+}
+
+// readContent collects the KIDs of all pssh data (sheet §4.5, §4.12).
+func readContent(m *wire.LicenseRequest) content {
+	asked := m.GetContentId().GetWidevinePsshData()
+	if asked == nil {
+		return content{refusal: refuse(http.StatusBadRequest, reasonContentID, "the content identification is no pssh data")}
+	}
+	var c content
+	for _, data := range asked.GetPsshData() {
+		d, err := pssh.ParseWidevineData(data)
+		if err != nil {
+			return content{refusal: refuse(http.StatusBadRequest, reasonContentID, "the pssh data can't be read")}
+		}
+		if len(d.OddKeyIDs) > 0 {
+			c.refusal = refuse(http.StatusBadRequest, reasonContentID, fmt.Sprintf("a key id has %d bytes, want 16", len(d.OddKeyIDs[0])))
+		}
+		for _, kid := range d.KeyIDs {
+			c.addKID(kid)
+		}
+		if len(d.ContentID) > 0 {
+			c.contentIDs = append(c.contentIDs, string(d.ContentID))
+		}
+		if c.scheme == nil {
+			c.scheme = d.ProtectionScheme
+		}
+	}
+	return c
+}
+
+func (c *content) addKID(kid drm.KID) {
+	switch {
+	case slices.Contains(c.kids, kid):
+	case len(c.kids) == maxKIDs:
+		c.refusal = refuse(http.StatusBadRequest, reasonContentID, fmt.Sprintf("more than %d key ids", maxKIDs))
+	default:
+		c.kids = append(c.kids, kid)
+	}
+}
+
+// license goes through the rest of sheet §15: who asks, may they, what for, and the license.
+func (x *exchange) license() ([]byte, *refusal) {
+	if x.request.refusal != nil {
+		return nil, x.request.refusal
+	}
+	token, refused := x.clientToken()
+	if refused != nil {
+		return nil, refused
+	}
+	device, refused := x.verifyChain(token)
+	if refused != nil {
+		return nil, refused
+	}
+	if refused = x.verifySignature(device); refused != nil {
+		return nil, refused
+	}
+	keys, refused := x.resolveKeys()
+	if refused != nil {
+		return nil, refused
+	}
+	g := x.newGrant(device, keys)
+	x.spoil(g)
+	body, err := g.seal()
+	if err != nil {
+		return nil, refuse(http.StatusInternalServerError, reasonInternal, "the license could not be made")
+	}
+	return body, nil
+}
+
+// clientToken returns the device certificate of a request that carries exactly one client id, in the clear.
+func (x *exchange) clientToken() ([]byte, *refusal) {
+	m := x.request.message
+	id, encrypted := m.GetClientId(), m.GetEncryptedClientId()
+	var text string
+	switch {
+	case id != nil && encrypted != nil:
+		text = "both a clear and an encrypted client id"
+	case encrypted != nil:
+		text = "the client id is encrypted, but this server has no service certificate"
+	case id == nil:
+		text = "no client id"
+	case id.GetType() != wire.ClientIdentification_DRM_DEVICE_CERTIFICATE:
+		text = fmt.Sprintf("client token type %d, want a DRM device certificate", id.GetType())
+	default:
+		return id.GetToken(), nil
+	}
+	return nil, refuse(http.StatusBadRequest, reasonClientID, text)
+}
+
+func (x *exchange) verifyChain(token []byte) (*chain.Certificate, *refusal) {
+	device, err := x.server.chains.verify(token, x.now)
+	if err == nil {
+		x.record.Device = device.Fingerprint()
+		return device, nil
+	}
+	if device, parseErr := chain.Parse(token); parseErr == nil && x.acts(faultChainNotVerified) {
+		return device, nil
+	}
+	if errors.Is(err, chain.ErrExpired) {
+		return nil, refuseDevice(reasonExpired, "the device certificate has expired", wire.LicenseError_EXPIRED_DRM_DEVICE_CERTIFICATE)
+	}
+	return nil, refuseDevice(reasonChain, "the device certificate is not trusted", wire.LicenseError_INVALID_DRM_DEVICE_CERTIFICATE)
+}
+
+// verifySignature verifies the request's signature over the message exactly as received.
+func (x *exchange) verifySignature(device *chain.Certificate) *refusal {
+	msg, signature := x.request.envelope.GetMsg(), x.request.envelope.GetSignature()
+	switch {
+	case ladder.Verify(device.Key, msg, signature) == nil:
+	case len(signature) == 0 && x.acts(faultSigEmptyAccepted):
+	case x.on(faultAnyKeyAccepted) && x.server.authority.signed(msg, signature) && x.acts(faultAnyKeyAccepted):
+	case x.acts(faultSigNotVerified):
+	default:
+		return refuse(http.StatusForbidden, reasonSignature, "the request's signature does not verify")
+	}
+	return nil
+}
+
+// resolveKeys returns the keys that are asked for and known, in the request's order. A KID that is not known is left
+// out; if none is known the request is refused.
+func (x *exchange) resolveKeys() ([]grantedKey, *refusal) {
+	c := x.request.content
+	if c.refusal != nil {
+		return nil, c.refusal
+	}
+	kids := slices.Clone(c.kids)
+	for _, id := range c.contentIDs {
+		for _, kid := range x.server.contentIDs[id] {
+			if !slices.Contains(kids, kid) {
+				kids = append(kids, kid)
+			}
+		}
+	}
+	var keys []grantedKey
+	for _, kid := range kids {
+		key, known := x.server.contentKey(kid)
+		if !known {
+			if !x.acts(faultUnknownKIDServed) {
+				continue
+			}
+			key = secret.New(x.server.faultBytes("unknown key "+kid.String(), contentKeyLen))
+		}
+		x.record.Granted = append(x.record.Granted, kid)
+		keys = append(keys, grantedKey{
+			kid: kid, id: kid[:], key: key, iv: random(ivLen),
+			level: wire.License_KeyContainer_SW_SECURE_CRYPTO, label: x.server.labels[kid],
+		})
+	}
+	if len(keys) == 0 {
+		return nil, refuse(http.StatusNotFound, reasonUnknownContent, "no key for this content")
+	}
+	return keys, nil
+}
+
+// newGrant makes the license with everything in it that is fresh for each: session key, session id, IVs, signing key.
+func (x *exchange) newGrant(device *chain.Certificate, keys []grantedKey) *grant {
+	asked := x.request.message.GetContentId().GetWidevinePsshData()
+	policy := x.server.policy
+	kind := grantedType(asked.GetLicenseType(), policy)
+	g := &grant{
+		request:    x.request.envelope.GetMsg(),
+		device:     device.Encryption,
+		requestID:  asked.GetRequestId(),
+		sessionID:  random(sessionIDLen),
+		kind:       kind,
+		policy:     policyFor(policy, kind),
+		start:      x.startTime(),
+		scheme:     x.request.content.scheme,
+		keys:       keys,
+		sessionKey: secret.New(random(ladder.SessionKeyLen)),
+		envelope:   wire.SignedMessage_LICENSE,
+	}
+	if policy.CanRenew {
+		g.signing, g.signingIV = secret.New(random(signingKeyLen)), random(ivLen)
+	}
+	return g
+}
+
+// startTime is the request's time, or the server's where the request has none (sheet §4.10). Zero counts as none: some
+// encoders write it, and a license that started in 1970 is over.
+func (x *exchange) startTime() int64 {
+	if t := x.request.message.GetRequestTime(); t > 0 {
+		return t
+	}
+	return x.now.Unix()
+}
+
+// spoil applies the faults that alter a license, in the order of the table.
+func (x *exchange) spoil(g *grant) {
+	if len(x.faults) == 0 {
+		return
+	}
+	for _, d := range definitions() {
+		if d.spoil == nil {
+			continue
+		}
+		for _, a := range x.faults {
+			if a.Name == d.Name && d.spoil(x, g, a.KID) {
+				x.acted(d.Name)
+			}
+		}
+	}
+}

@@ -1,0 +1,189 @@
+package loadtest
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	hdr "github.com/HdrHistogram/hdrhistogram-go"
+
+	"keyflow/drm"
+	"keyflow/drm/provider"
+)
+
+func testConfig(rate int64, d time.Duration) Config {
+	return Config{
+		Plan:    Plan{Rate: Rate{Freq: rate, Per: time.Second}, Duration: d},
+		Profile: &provider.Profile{Request: provider.Endpoint{URL: "http://127.0.0.1:1/"}, Response: provider.Response{OKStatus: []int{200}, MaxBytes: 1 << 10}},
+		Source:  func(context.Context) (drm.Message, error) { return drm.Message{Kind: drm.KindLicense}, nil },
+		Judge:   func(_ drm.Message, _ []byte, d drm.Depth) drm.Verdict { return drm.Verdict{Depth: d} },
+	}
+}
+
+// settled returns a run after n requests that went well, without a network.
+func settled(t *testing.T, n int64) *run {
+	t.Helper()
+	c, err := testConfig(n, time.Second).prepare()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := newRun(context.Background(), c)
+	t.Cleanup(r.close)
+	r.verifier.start(1)
+	for i := range n {
+		r.pacer.released.Add(1)
+		r.sender.sent.Add(1)
+		due := c.Plan.Due(i)
+		r.finished <- &flight{seq: i, message: drm.Message{Kind: drm.KindLicense}, sent: due + 1, done: due + 2, answer: []byte("x")}
+		r.books.enter(r.finished)
+	}
+	r.verifier.drain()
+	return r
+}
+
+// TestBalanceNoticesEveryLoss moves one counter at a time: no equation may be blind.
+func TestBalanceNoticesEveryLoss(t *testing.T) {
+	t.Parallel()
+	if r := settled(t, 20); !r.balanced() {
+		t.Fatal("a run without loss does not balance")
+	}
+	for name, lose := range map[string]func(*run){
+		"released":       func(r *run) { r.pacer.released.Add(1) },
+		"withheld":       func(r *run) { r.pacer.withheld++ },
+		"sent":           func(r *run) { r.sender.sent.Add(1) },
+		"refused":        func(r *run) { r.books.refused++ },
+		"results":        func(r *run) { r.books.results.Add(-1) },
+		"lost":           func(r *run) { r.books.enter(r.finished) },
+		"answered":       func(r *run) { r.books.answered.Add(-1) },
+		"failed":         func(r *run) { r.books.failed.Add(1) },
+		"class":          func(r *run) { r.books.classes.add("dns") },
+		"queued":         func(r *run) { r.books.queued-- },
+		"skipped":        func(r *run) { r.books.skipped++ },
+		"overflow":       func(r *run) { r.books.overflow++ },
+		"judged":         func(r *run) { r.verifier.judged.Add(-1) },
+		"unjudged":       func(r *run) { r.verifier.unjudged.Add(1) },
+		"verified":       func(r *run) { r.verifier.verified.Add(-1) },
+		"passed":         func(r *run) { r.verifier.passed.Add(1) },
+		"wrong":          func(r *run) { r.verifier.wrong.Add(1) },
+		"reason":         func(r *run) { r.verifier.reasons.add("x") },
+		"a latency":      func(r *run) { _ = r.books.operations[drm.KindLicense].latency.record(1) },
+		"a lag":          func(r *run) { _ = r.books.operations[drm.KindLicense].lag.record(1) },
+		"a whole flight": func(r *run) { r.pacer.released.Add(1); r.sender.sent.Add(1) },
+	} {
+		r := settled(t, 20)
+		lose(r)
+		if r.balanced() {
+			t.Errorf("%s: the loss was not noticed", name)
+		}
+	}
+}
+
+// TestTimelineDropsHistograms runs a minute of flights, some of them late: only seconds with a request in flight hold
+// a histogram.
+func TestTimelineDropsHistograms(t *testing.T) {
+	t.Parallel()
+	p := Plan{Rate: Rate{Freq: 50, Per: time.Second}, Duration: time.Minute}
+	line := timeline{plan: p}
+	for i := range p.Total() {
+		seq := i ^ 1 // neighbours swap places
+		due := p.Due(seq)
+		if err := line.record(&flight{seq: seq, sent: due, done: due + time.Millisecond}); err != nil {
+			t.Fatal(err)
+		}
+		open := 0
+		for _, s := range line.seconds {
+			if s.latency != nil {
+				open++
+			}
+		}
+		if open > 2 {
+			t.Fatalf("%d histograms are open after request %d", open, i)
+		}
+	}
+	seconds, err := line.list(map[int]int64{3: 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, s := range seconds {
+		h, err := hdr.Decode([]byte(s.Histogram))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.At != i || s.Due != 50 || s.Sent != 50 || s.Answered != 50 || h.TotalCount() != 50 || s.P99 != 1000 || (s.Wrong == 4) != (i == 3) {
+			t.Errorf("got %+v with %d latencies", s, h.TotalCount())
+		}
+	}
+	if len(seconds) != 60 {
+		t.Errorf("got %d seconds, want 60", len(seconds))
+	}
+}
+
+func TestTallyIsBounded(t *testing.T) {
+	t.Parallel()
+	counts, kept := tally{}, samples{}
+	for i := range 10_000 {
+		class := counts.add(fmt.Sprintf("dial 127.0.0.1:%d", i))
+		kept.add(class, int64(i), "", "")
+	}
+	if len(counts) > maxClasses+1 || counts.sum() != 10_000 || counts[classOther] != 10_000-maxClasses {
+		t.Errorf("%d classes, %d counted, %d of them other", len(counts), counts.sum(), counts[classOther])
+	}
+	if n := len(kept.list()); n != maxClasses+maxSamplesPerClass {
+		t.Errorf("%d samples are kept", n)
+	}
+}
+
+func TestHistogramClamps(t *testing.T) {
+	t.Parallel()
+	h := newHistogram()
+	for _, d := range []time.Duration{-time.Second, 0, time.Microsecond, HistogramMax, HistogramMax + 1, 100 * time.Hour} {
+		if err := h.record(d); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p, err := h.percentiles()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.Count != 6 || h.beyond != 2 || p.Min != 0 || p.Max < HistogramMax.Microseconds() {
+		t.Errorf("got %+v with %d beyond", p, h.beyond)
+	}
+	decoded, err := hdr.Decode([]byte(p.Histogram))
+	if err != nil || !decoded.Equals(h.h) {
+		t.Errorf("the encoding is not lossless: %v", err)
+	}
+}
+
+func TestLimits(t *testing.T) {
+	t.Parallel()
+	if r := settled(t, 20); len(r.limits(must(r.report()))) != 0 {
+		t.Errorf("a run without trouble is limited by %q", r.limits(must(r.report())))
+	}
+	for name, limit := range map[string]func(*run){
+		"rate":      func(r *run) { r.books.last = 2 * time.Second },
+		"bound":     func(r *run) { r.pacer.bound = 1 },
+		"starved":   func(r *run) { r.minter.starved.Store(1) },
+		"overflow":  func(r *run) { r.books.overflow = 1 },
+		"cut":       func(r *run) { r.verifier.unjudged.Store(1) },
+		"exhausted": func(r *run) { r.books.classes[string(provider.ReasonExhausted)] = 1 },
+		"beyond":    func(r *run) { r.books.operations[drm.KindLicense].lag.beyond = 1 },
+	} {
+		r := settled(t, 20)
+		limit(r)
+		load, err := r.report()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if g := load.Generator; !g.Limited || g.Why == "" || len(r.limits(load)) != 1 {
+			t.Errorf("%s: got %+v", name, g)
+		}
+	}
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}

@@ -1,0 +1,53 @@
+package loadtest
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+
+	"keyflow/drm"
+	"keyflow/drm/provider"
+)
+
+// The classes of failed requests are the reasons of a [provider.TransportError], these, and for a status that the
+// profile does not name "http-" and the status, such as http-503. They are a closed set: no text of an error or of an
+// answer ever becomes one.
+const (
+	ClassEdgeHTML    = "edge-html"     // an HTML page in place of a license or a refusal
+	ClassEmpty       = "empty"         // an OK status without a body
+	ClassNotALicense = "not-a-license" // refused by the profile for another reason
+)
+
+const classTimeout = string(provider.ReasonTimeout)
+
+// transportFailure classifies an error on the way to the end of an answer.
+func transportFailure(err error) failure {
+	var t *provider.TransportError
+	if !errors.As(err, &t) {
+		t = provider.NewTransportError(err, false)
+	}
+	return failure{class: string(t.Reason), expected: t.Expected, seen: t.Seen}
+}
+
+// read classifies an answer by the profile. It returns the unwrapped license, or the failure.
+func read(p *provider.Profile, kind drm.Kind, status int, header http.Header, body []byte) ([]byte, failure) {
+	reply := p.Read(kind, status, header, body)
+	if reply.Class == provider.ClassOK {
+		return reply.Body, failure{}
+	}
+	f := failure{class: ClassNotALicense, expected: "a license", seen: fmt.Sprintf("HTTP %d", status)}
+	if len(reply.Problems) == 0 {
+		return nil, f
+	}
+	problem := reply.Problems[0]
+	f.expected, f.seen = problem.Expected, problem.Seen
+	switch problem.Reason {
+	case provider.ReasonHTML:
+		f.class = ClassEdgeHTML
+	case provider.ReasonEmpty:
+		f.class = ClassEmpty
+	case provider.ReasonStatus:
+		f.class = fmt.Sprintf("http-%03d", status)
+	}
+	return nil, f
+}

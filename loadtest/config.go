@@ -1,0 +1,120 @@
+// Package loadtest measures a license service at a constant rate and accounts for every request.
+//
+// A [Plan] owns time: it says which requests there are and when each is due. vegeta sends them, paced by count, and
+// nothing that it would hide is left to it (sheet load.md §2d, §2e, §3): latency counts from the due time, so that a
+// stalled server shows even when all workers are busy; requests are minted ahead in workers of their own; answers are
+// judged behind a bounded queue; workers are bounded and their connections open before the first request is due.
+//
+// Nothing is lost: planned = sent + not sent, sent = answered + failed, answered = verified + unverified + wrong. Memory
+// is bounded whatever the length of a run, but for about 1 KB per second of it for the report.
+//
+// Durations are measured with the machine's monotonic clock; [Config.Clock] dates the requests only.
+package loadtest
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"keyflow/drm"
+	"keyflow/drm/provider"
+)
+
+// The defaults of a [Config], and the bounds of what it computes.
+const (
+	DefaultTimeout     = 10 * time.Second
+	DefaultVerifyBytes = 64 << 20
+
+	minWorkers, maxWorkers     = 16, 512
+	minMintAhead, maxMintAhead = 64, 4096
+	workerSeconds              = 0.5 // of the rate: twice the answers in flight at a latency of 250 ms
+	mintAheadSeconds           = 2
+	limitWorkers               = 1 << 16
+	limitMintAhead             = 1 << 20
+	cutoff                     = 5 * time.Second // default Grace
+)
+
+// Config is one load run. Plan, Profile and Source are needed, and Judge unless Verify is [VerifyNone].
+type Config struct {
+	Plan    Plan
+	Profile *provider.Profile
+	Lease   *provider.Lease // may be nil
+	Source  Source
+
+	Judge  Judge
+	Expect map[drm.KID]drm.Fingerprint // of the content keys that are known; a license with another one is wrong
+	Verify Verify
+	// VerifyBytes bounds the memory of requests and answers that wait for judgement. What finds no room is unverified.
+	VerifyBytes int64
+
+	Workers   int           // requests in flight, and connections; 0 computes it from the rate
+	MintAhead int           // requests minted before they are due; 0 computes it from the rate
+	Timeout   time.Duration // of one request, from sending to the last byte of the answer
+	Grace     time.Duration // for requests in flight and unjudged answers when the context ends early
+
+	Dial  Dial        // nil: the network
+	TLS   *tls.Config // nil: the system's roots; ALPN is always http/1.1
+	Clock drm.Clock   // nil: the machine's
+	Seed  int64       // of the verification sample
+	SLOs  []SLO       // beside the implied ones
+
+	// Progress is called at most four times a second, and once at the end, by one goroutine.
+	Progress func(Progress)
+}
+
+// prepare fills in the defaults and reports everything that is wrong with the configuration.
+func (c Config) prepare() (Config, error) {
+	err := c.validate()
+	if err != nil {
+		return c, fmt.Errorf("load configuration: %w", err)
+	}
+	rate, total := c.Plan.PerSecond(), c.Plan.Total()
+	if c.Workers == 0 {
+		c.Workers = int(clamp(math.Ceil(rate*workerSeconds), minWorkers, maxWorkers))
+	}
+	if c.MintAhead == 0 {
+		c.MintAhead = int(clamp(math.Ceil(rate*mintAheadSeconds), minMintAhead, maxMintAhead))
+	}
+	c.Workers = int(max(1, min(int64(c.Workers), total)))
+	c.MintAhead = int(max(1, min(int64(c.MintAhead), total)))
+	if c.Timeout == 0 {
+		c.Timeout = DefaultTimeout
+	}
+	if c.Grace == 0 {
+		c.Grace = min(cutoff, c.Timeout)
+	}
+	if c.VerifyBytes == 0 {
+		c.VerifyBytes = DefaultVerifyBytes
+	}
+	if c.Clock == nil {
+		c.Clock = drm.SystemClock
+	}
+	return c, nil
+}
+
+func (c Config) validate() error {
+	errs := []error{c.Plan.Validate()}
+	check := func(ok bool, format string, args ...any) {
+		if !ok {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	check(c.Profile != nil, "no profile")
+	check(c.Profile == nil || c.Profile.Response.MaxBytes > 0, "the profile does not bound an answer's size")
+	check(c.Source != nil, "no source of key requests")
+	check(c.Judge != nil || c.Verify == VerifyNone, "no judge for verify %s", c.Verify)
+	check(c.Verify >= VerifyAll && c.Verify <= VerifyNone, "verify share %d is out of range", int32(c.Verify))
+	check(c.Workers >= 0 && c.Workers <= limitWorkers, "%d workers are out of range", c.Workers)
+	check(c.MintAhead >= 0 && c.MintAhead <= limitMintAhead, "%d requests minted ahead are out of range", c.MintAhead)
+	check(c.Timeout >= 0, "timeout %s is negative", c.Timeout)
+	check(c.Grace >= 0, "grace %s is negative", c.Grace)
+	check(c.VerifyBytes >= 0 && c.VerifyBytes <= math.MaxInt32*flightOverhead, "%d bytes for verification are out of range", c.VerifyBytes)
+	for i, s := range c.SLOs {
+		check(s.text != "", "SLO %d is empty", i)
+	}
+	return errors.Join(errs...)
+}
+
+func clamp(v, low, high float64) float64 { return min(max(v, low), high) }

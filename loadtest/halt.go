@@ -1,0 +1,58 @@
+package loadtest
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// The reasons for which a planned request is not sent.
+const (
+	NotSentInterrupted = "interrupted"        // the caller's context ended
+	NotSentMint        = "mint-failed"        // the source had no more key requests to give
+	NotSentUnreachable = "target-unreachable" // no connection could be made before the first request
+)
+
+// halt ends a run early, in two steps: when soft ends nothing more is minted or sent; when hard ends, a grace later,
+// requests in flight are cut off and answers are no longer judged.
+type halt struct {
+	soft, hard context.Context
+
+	grace   time.Duration
+	once    sync.Once
+	reason  string // set before soft ends; "" if the run was only released
+	endSoft context.CancelFunc
+	endHard context.CancelFunc
+	timer   *time.Timer
+	unhook  func() bool
+}
+
+// newHalt returns a halt that ctx triggers with [NotSentInterrupted]. Release it.
+func newHalt(ctx context.Context, grace time.Duration) *halt {
+	h := &halt{grace: grace}
+	h.hard, h.endHard = context.WithCancel(context.WithoutCancel(ctx))
+	h.soft, h.endSoft = context.WithCancel(h.hard)
+	h.unhook = context.AfterFunc(ctx, func() { h.stop(NotSentInterrupted) })
+	return h
+}
+
+// stop halts the run; only the first call counts.
+func (h *halt) stop(reason string) {
+	h.once.Do(func() {
+		h.reason = reason
+		h.timer = time.AfterFunc(h.grace, h.endHard)
+		h.endSoft()
+	})
+}
+
+func (h *halt) halted() bool { return h.soft.Err() != nil }
+
+// release ends both contexts and the timer.
+func (h *halt) release() {
+	h.unhook()
+	h.once.Do(func() {})
+	if h.timer != nil {
+		h.timer.Stop()
+	}
+	h.endHard()
+}

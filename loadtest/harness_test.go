@@ -1,0 +1,118 @@
+package loadtest_test
+
+import (
+	"context"
+	"encoding/binary"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"keyflow/drm"
+	"keyflow/drm/provider"
+	"keyflow/loadtest"
+	"keyflow/reports"
+)
+
+// The harness speaks a protocol of its own: a key request is a number of eight bytes, a license is "license" and the
+// same number.
+
+var (
+	kidA = drm.KID{0xa0, 1}
+	kidB = drm.KID{0xb0, 2}
+)
+
+func profile(url string) *provider.Profile {
+	return &provider.Profile{
+		ID: "test", DRM: drm.Widevine, Request: provider.Endpoint{URL: url, ContentType: "application/octet-stream"},
+		Response: provider.Response{OKStatus: []int{200}, MaxBytes: 4 << 10},
+	}
+}
+
+// source mints fresh requests.
+func source() loadtest.Source {
+	var n atomic.Uint64
+	return func(context.Context) (drm.Message, error) {
+		return drm.Message{Kind: drm.KindLicense, Body: binary.BigEndian.AppendUint64(nil, n.Add(1)), KIDs: []drm.KID{kidA}}, nil
+	}
+}
+
+func judge(m drm.Message, answer []byte, d drm.Depth) drm.Verdict {
+	v := drm.Verdict{Depth: d}
+	if string(answer) != "license"+string(m.Body) {
+		v.Findings = []drm.Finding{{Reason: "wrong-request", Expected: "an answer to this request", Seen: "another one", Fatal: true}}
+	}
+	if d == drm.DepthFull {
+		v.Keys = map[drm.KID]drm.Fingerprint{kidA: "a", kidB: "b"}
+	}
+	return v
+}
+
+// answer is a license server that is always right.
+func answer(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(io.LimitReader(r.Body, 1<<10))
+	if err != nil {
+		return
+	}
+	w.Header().Set("Content-Type", "application/octet-stream")
+	_, _ = w.Write(append([]byte("license"), body...))
+}
+
+// server counts the requests that arrive.
+type server struct {
+	*httptest.Server
+	seen atomic.Int64
+}
+
+func serve(t testing.TB, h http.HandlerFunc) *server {
+	t.Helper()
+	s := &server{}
+	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.seen.Add(1)
+		h(w, r)
+	}))
+	t.Cleanup(s.Close)
+	return s
+}
+
+func config(t testing.TB, url, rate string, d time.Duration) loadtest.Config {
+	t.Helper()
+	return loadtest.Config{
+		Plan: plan(t, rate, d), Profile: profile(url), Source: source(), Judge: judge,
+		Expect: map[drm.KID]drm.Fingerprint{kidA: "a"}, Workers: 32, Seed: 1,
+	}
+}
+
+func sum(m map[string]int64) int64 {
+	var n int64
+	for _, v := range m {
+		n += v
+	}
+	return n
+}
+
+// checkBalance fails the test unless the result accounts for every request.
+func checkBalance(t *testing.T, load *reports.Load) {
+	t.Helper()
+	a := load.Accounting
+	if !a.Balanced || a.Planned != a.Sent+sum(a.NotSent) || a.Sent != a.Answered+sum(a.Failed) ||
+		a.Answered != a.Verified+a.Unverified+a.Wrong || a.Wrong != sum(a.WrongBy) {
+		t.Errorf("the accounting does not balance: %+v", a)
+	}
+	var sent, answered, failed, wrong int64
+	for _, s := range load.Seconds {
+		sent, answered, failed, wrong = sent+s.Sent, answered+s.Answered, failed+s.Failed, wrong+s.Wrong
+	}
+	if sent != a.Sent || answered != a.Answered || failed != sum(a.Failed) || wrong != a.Wrong {
+		t.Errorf("the seconds have %d sent, %d answered, %d failed, %d wrong; the accounting is %+v", sent, answered, failed, wrong, a)
+	}
+	var lags int64
+	for _, op := range load.Operations {
+		lags += op.Lag.Count
+	}
+	if lags != a.Sent {
+		t.Errorf("%d lags for %d requests sent", lags, a.Sent)
+	}
+}

@@ -1,0 +1,82 @@
+package loadtest
+
+import (
+	"fmt"
+	"time"
+
+	hdr "github.com/HdrHistogram/hdrhistogram-go"
+
+	"keyflow/reports"
+)
+
+// Every histogram of a run has the same geometry, so that those of seconds, operations and generators merge without
+// loss: whole microseconds from 0 to [HistogramMax] with three significant digits.
+const (
+	HistogramMax    = time.Hour
+	histogramDigits = 3
+)
+
+// histogram records times.
+type histogram struct {
+	h      *hdr.Histogram
+	beyond int64 // times above HistogramMax, recorded as HistogramMax
+}
+
+func newHistogram() *histogram {
+	return &histogram{h: hdr.New(1, HistogramMax.Microseconds(), histogramDigits)}
+}
+
+// record adds a time; one out of range is clamped, never dropped.
+func (h *histogram) record(d time.Duration) error {
+	if d > HistogramMax {
+		h.beyond++
+		d = HistogramMax
+	}
+	return h.h.RecordValue(max(d.Microseconds(), 0))
+}
+
+// encode returns the lossless V2 encoding, compressed and in base64, or "" for an empty histogram.
+func (h *histogram) encode() (string, error) {
+	if h.h.TotalCount() == 0 {
+		return "", nil
+	}
+	b, err := h.h.EncodeV2()
+	if err != nil {
+		return "", fmt.Errorf("encode histogram: %w", err)
+	}
+	return string(b), nil
+}
+
+// percentiles summarises the histogram and encodes it.
+func (h *histogram) percentiles() (reports.Percentiles, error) {
+	if h.h.TotalCount() == 0 {
+		return reports.Percentiles{}, nil
+	}
+	encoded, err := h.encode()
+	if err != nil {
+		return reports.Percentiles{}, err
+	}
+	v := h.h.ValueAtPercentilesSlice([]float64{50, 90, 95, 99, 99.9})
+	return reports.Percentiles{
+		Count: h.h.TotalCount(), Min: h.h.Min(), Mean: h.h.Mean(), Max: h.h.Max(),
+		P50: v[0], P90: v[1], P95: v[2], P99: v[3], P999: v[4], Histogram: encoded,
+	}, nil
+}
+
+// mergeLatencies merges the encoded latencies of all operations.
+func mergeLatencies(operations []reports.Operation) (*hdr.Histogram, error) {
+	all := newHistogram().h
+	for _, op := range operations {
+		if op.Latency.Histogram == "" {
+			continue
+		}
+		h, err := hdr.Decode([]byte(op.Latency.Histogram))
+		if err != nil {
+			return nil, fmt.Errorf("decode the latencies of operation %s: %w", op.Name, err)
+		}
+		if dropped := all.Merge(h); dropped > 0 {
+			return nil, fmt.Errorf("merge the latencies of operation %s: %d values are out of range", op.Name, dropped)
+		}
+	}
+	return all, nil
+}

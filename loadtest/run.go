@@ -1,0 +1,235 @@
+package loadtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	vegeta "github.com/tsenart/vegeta/v12/lib"
+
+	"keyflow/drm/provider"
+	"keyflow/reports"
+)
+
+// UnreachableError says that no connection to the target could be made before the first request: nothing was sent.
+type UnreachableError struct {
+	Address string // host:port
+	Class   string // of the failure, as in the report
+	Err     error
+}
+
+// Error names the address and the class.
+func (e *UnreachableError) Error() string {
+	return fmt.Sprintf("connect to %s: %s: %v", e.Address, e.Class, e.Err)
+}
+
+// Unwrap returns the transport's error.
+func (e *UnreachableError) Unwrap() error { return e.Err }
+
+// The phases of a run.
+const (
+	PhaseMinting   = "minting"
+	PhaseRunning   = "running"
+	PhaseVerifying = "verifying"
+	PhaseDone      = "done"
+)
+
+// Progress is what is known while a run goes on.
+type Progress struct {
+	Phase    string
+	Elapsed  time.Duration // since the run was started, minting included
+	Planned  int64
+	Minted   int64
+	Sent     int64
+	Answered int64
+	Failed   int64
+	Judged   int64
+	Wrong    int64
+}
+
+// run is one load run in progress.
+type run struct {
+	config    Config
+	total     int64
+	halt      *halt
+	minter    *minter
+	pool      *connPool
+	transport *http.Transport
+	slots     *slots
+	pacer     *pacer
+	sender    *sender
+	finished  chan *flight
+	verifier  *verifier
+	books     *books
+	meter     *meter
+
+	started     time.Time
+	phase       atomic.Value // string
+	mintedAhead int
+	verifying   time.Duration
+}
+
+// Run sends the plan's requests and returns the result of the run.
+//
+// When ctx ends, nothing more is sent, requests in flight are given a grace to be answered, and the result is complete:
+// NotSent counts the rest as [NotSentInterrupted], and the error is nil. An error comes with a result wherever the run
+// could begin: *[UnreachableError] if no connection could be made, *[MintError] if the source failed. Any other error is
+// of the configuration, or the harness's own.
+func Run(ctx context.Context, c Config) (*reports.Load, error) {
+	c, err := c.prepare()
+	if err != nil {
+		return nil, err
+	}
+	r := newRun(ctx, c)
+	stopWatch := r.watch()
+	err = r.do()
+	r.verify()
+	r.close()
+	stopWatch()
+	load, reportErr := r.report()
+	return load, errors.Join(err, reportErr)
+}
+
+func newRun(ctx context.Context, c Config) *run {
+	r := &run{config: c, total: c.Plan.Total(), meter: startMeter(), started: time.Now()}
+	r.phase.Store(PhaseMinting)
+	r.halt = newHalt(ctx, c.Grace)
+	r.minter = newMinter(c, r.total, r.halt)
+	r.pool = newConnPool(c.Dial, c.TLS)
+	r.transport = newTransport(c.Workers, r.pool)
+	r.slots = newSlots(c.Workers)
+	r.finished = make(chan *flight, c.Workers)
+	r.verifier = newVerifier(c, r.halt.hard.Done())
+	r.books = newBooks(c, r.verifier)
+	r.pacer = &pacer{plan: c.Plan, total: r.total, workers: int64(c.Workers), halt: r.halt, settled: &r.books.results}
+	r.sender = &sender{
+		base: r.transport, slots: r.slots, pacer: r.pacer, profile: c.Profile,
+		timeout: c.Timeout, hard: r.halt.hard, finished: r.finished,
+	}
+	return r
+}
+
+// do mints ahead, opens the connections and attacks.
+func (r *run) do() error {
+	procs := runtime.GOMAXPROCS(0)
+	r.minter.start(procs)
+	unreachable := r.reach()
+	select {
+	case <-r.minter.ahead:
+	case <-r.halt.soft.Done():
+	}
+	r.mintedAhead = len(r.minter.ring)
+	r.verifier.start(max(1, procs/2))
+	r.phase.Store(PhaseRunning)
+	r.attack() // sends nothing if the run is halted by now, and says so
+	r.minter.workers.Wait()
+	if r.minter.err != nil {
+		return r.minter.err
+	}
+	return unreachable
+}
+
+// reach opens the connections. The first one tells whether there is anybody to answer.
+func (r *run) reach() error {
+	target := r.minter.target()
+	if target == nil {
+		return nil
+	}
+	e := endpointOf(target)
+	if _, err := r.pool.warm(r.halt.soft, e, 1); err != nil && !r.halt.halted() {
+		r.halt.stop(NotSentUnreachable)
+		return &UnreachableError{Address: e.address, Class: transportFailure(err).class, Err: err}
+	}
+	// Fewer than wanted is no error: the transport dials again when it needs one, and what fails then is counted.
+	_, _ = r.pool.warm(r.halt.soft, e, r.config.Workers-1)
+	return nil
+}
+
+// attack lets vegeta send what the pacer releases, until each of its results has been entered.
+func (r *run) attack() {
+	attacker := vegeta.NewAttacker(
+		vegeta.Client(newClient(r.sender)),
+		vegeta.Workers(uint64(r.config.Workers)),
+		vegeta.MaxWorkers(uint64(r.config.Workers)),
+		vegeta.MaxBody(0),
+	)
+	for range attacker.Attack(r.target, r.pacer, 0, "") {
+		r.books.enter(r.finished)
+	}
+}
+
+// refusedURL stands in a request that the sender refuses.
+const refusedURL = "http://refused.invalid/"
+
+// target is the vegeta targeter. It takes a minted request from the ring and never returns an error: that would end the
+// attack with ticks that are neither sent nor accounted for. What must not be sent any more is refused by the sender.
+func (r *run) target(t *vegeta.Target) error {
+	f := r.minter.take()
+	if f == nil {
+		f = &flight{refused: true, request: &provider.Request{Method: http.MethodPost, URL: refusedURL}}
+	}
+	t.Method, t.URL, t.Body = f.request.Method, f.request.URL, f.request.Body
+	t.Header = r.slots.put(f)
+	return nil
+}
+
+// verify judges what is still waiting, now with every processor.
+func (r *run) verify() {
+	r.phase.Store(PhaseVerifying)
+	began := time.Now()
+	r.verifier.start(runtime.GOMAXPROCS(0))
+	r.verifier.drain()
+	r.verifying = time.Since(began)
+}
+
+func (r *run) close() {
+	r.phase.Store(PhaseDone)
+	r.halt.release()
+	r.transport.CloseIdleConnections()
+	r.pool.close()
+}
+
+// watch samples the heap and reports progress until the function it returns has been called.
+func (r *run) watch() (stop func()) {
+	var (
+		end    = make(chan struct{})
+		wg     sync.WaitGroup
+		ticker = time.NewTicker(250 * time.Millisecond)
+	)
+	tick := func() {
+		r.meter.sample()
+		if r.config.Progress != nil {
+			r.config.Progress(r.progress())
+		}
+	}
+	wg.Go(func() {
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ticker.C:
+				tick()
+			case <-end:
+				tick()
+				return
+			}
+		}
+	})
+	return func() {
+		close(end)
+		wg.Wait()
+	}
+}
+
+func (r *run) progress() Progress {
+	phase, _ := r.phase.Load().(string)
+	return Progress{
+		Phase: phase, Elapsed: time.Since(r.started), Planned: r.total, Minted: r.minter.minted.Load(),
+		Sent: r.sender.sent.Load(), Answered: r.books.answered.Load(), Failed: r.books.failed.Load(),
+		Judged: r.verifier.judged.Load(), Wrong: r.verifier.wrong.Load(),
+	}
+}

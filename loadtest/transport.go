@@ -1,0 +1,97 @@
+package loadtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"keyflow/drm/provider"
+)
+
+// errNotSent is what vegeta gets for a request that was released when the run was already halted.
+var errNotSent = errors.New("not sent: the run was halted")
+
+// newTransport returns the one transport of a run. It knows no proxy, asks for no compression and dials from the pool.
+func newTransport(workers int, pool *connPool) *http.Transport {
+	return &http.Transport{
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			return pool.get(ctx, network, endpoint{false, address})
+		},
+		DialTLSContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			return pool.get(ctx, network, endpoint{true, address})
+		},
+		MaxIdleConns:        workers,
+		MaxIdleConnsPerHost: workers,
+		MaxConnsPerHost:     workers,
+		IdleConnTimeout:     90 * time.Second,
+		DisableCompression:  true,
+		ReadBufferSize:      8 << 10,
+		WriteBufferSize:     8 << 10,
+	}
+}
+
+// newClient returns the client that vegeta sends with. It follows no redirect: a license server's answer is the answer,
+// and a flight goes through the sender once. Timeouts are the sender's.
+func newClient(rt http.RoundTripper) *http.Client {
+	return &http.Client{
+		Transport:     rt,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// sender is the round tripper under vegeta. What vegeta cannot measure is measured here: the moment at which a request
+// is handed to the transport, and the one at which its bounded answer has been read. It reads the body itself, because
+// vegeta would read an endless one to its end, and it sends the built request's own headers, so that neither X-Vegeta-*
+// nor the slot reaches the server.
+type sender struct {
+	base     http.RoundTripper
+	slots    *slots
+	pacer    *pacer
+	profile  *provider.Profile
+	timeout  time.Duration
+	hard     context.Context
+	finished chan<- *flight // holds a flight per worker, so that it never blocks
+	sent     atomic.Int64
+}
+
+// RoundTrip implements http.RoundTripper. The answer that it returns has no body: it went with the flight.
+func (s *sender) RoundTrip(r *http.Request) (*http.Response, error) {
+	f, err := s.slots.take(r.Header)
+	if err != nil {
+		return nil, err
+	}
+	if f.seq, err = strconv.ParseInt(r.Header.Get("X-Vegeta-Seq"), 10, 64); err != nil {
+		return nil, fmt.Errorf("sequence number of a request: %w", err)
+	}
+	defer func() { s.finished <- f }()
+	if f.refused {
+		return nil, errNotSent
+	}
+	ctx, cancel := context.WithTimeout(s.hard, s.timeout)
+	defer cancel()
+	r = r.WithContext(ctx)
+	r.Header = f.request.Header
+
+	s.sent.Add(1)
+	f.sent = time.Since(s.pacer.began)
+	response, err := s.base.RoundTrip(r)
+	if err != nil {
+		f.done = time.Since(s.pacer.began)
+		f.failure = transportFailure(err)
+		return nil, err
+	}
+	body, err := s.profile.ReadBody(response)
+	f.done = time.Since(s.pacer.began)
+	if err != nil {
+		f.failure = transportFailure(err)
+		return nil, err
+	}
+	f.answer, f.failure = read(s.profile, f.message.Kind, response.StatusCode, response.Header, body)
+	response.Body = http.NoBody
+	return response, nil
+}

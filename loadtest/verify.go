@@ -1,0 +1,239 @@
+package loadtest
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"keyflow/drm"
+	"keyflow/drm/provider"
+)
+
+// Judge judges the answer to a message at a depth and returns no finding for a right answer. It is called by several
+// workers at once, never while a request waits for it.
+type Judge func(m drm.Message, answer []byte, d drm.Depth) drm.Verdict
+
+// Reasons that this package adds to those of the judge: the license gave a key that is not the content's, or lacks one
+// that was asked for.
+const (
+	ReasonKeyFingerprint drm.Reason = "key-fingerprint"
+	ReasonKeyMissing     drm.Reason = "key-missing"
+)
+
+// Verify says which share of the answers is judged in full, in parts per million that are not: the zero value verifies
+// all. With [VerifyNone] no answer is judged; anywhere between, an answer outside the sample is judged by its shape only
+// and counts as unverified unless that is wrong.
+type Verify int32
+
+// The ends of the scale.
+const (
+	VerifyAll  Verify = 0
+	VerifyNone Verify = million
+)
+
+const million = 1_000_000
+
+// VerifyError says why a text is not a share.
+type VerifyError struct{ Text string }
+
+// Error names the text and what is accepted.
+func (e *VerifyError) Error() string {
+	return fmt.Sprintf(`verify %q: want "all", "none", or a percentage from 0.0001%% to 100%% such as "5%%"`, e.Text)
+}
+
+// ParseVerify reads "all", "none" or a percentage with up to four decimal places. Any error is a *[VerifyError].
+func ParseVerify(s string) (Verify, error) {
+	switch s = strings.TrimSpace(s); s {
+	case "all":
+		return VerifyAll, nil
+	case "none":
+		return VerifyNone, nil
+	}
+	number, ok := strings.CutSuffix(s, "%")
+	digits, scale, err := parseDecimal(number)
+	if !ok || err != nil || million/100%scale != 0 {
+		return 0, &VerifyError{s}
+	}
+	parts := digits * (million / 100 / scale)
+	if parts <= 0 || parts > million {
+		return 0, &VerifyError{s}
+	}
+	return Verify(million - parts), nil
+}
+
+// String returns the share in the form that [ParseVerify] reads.
+func (v Verify) String() string {
+	switch v {
+	case VerifyAll:
+		return "all"
+	case VerifyNone:
+		return "none"
+	}
+	return strconv.FormatFloat(float64(million-int64(v))/(million/100), 'f', -1, 64) + "%"
+}
+
+// MarshalText returns [Verify.String].
+func (v Verify) MarshalText() ([]byte, error) { return []byte(v.String()), nil }
+
+// UnmarshalText reads what [ParseVerify] reads.
+func (v *Verify) UnmarshalText(b []byte) error {
+	parsed, err := ParseVerify(string(b))
+	if err != nil {
+		return err
+	}
+	*v = parsed
+	return nil
+}
+
+// depth says how the answer to request seq of the whole plan is judged. It depends on seed and seq alone, so that a run
+// can be repeated and slices sample independently of each other.
+func (v Verify) depth(seed, seq int64) drm.Depth {
+	if v <= VerifyAll || splitmix(uint64(seed)^splitmix(uint64(seq)))%million >= uint64(v) {
+		return drm.DepthFull
+	}
+	return drm.DepthShape
+}
+
+// splitmix is the output function of SplitMix64: it spreads consecutive numbers evenly.
+func splitmix(x uint64) uint64 {
+	x += 0x9e3779b97f4a7c15
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
+}
+
+// verifier judges answers in its own workers, behind a queue that is bounded in bytes. An answer that finds it full
+// counts as unverified at once: to wait would delay requests that are due, to keep it would let memory grow with the run.
+// What is in the queue when the last answer has arrived is judged before the run ends.
+type verifier struct {
+	config Config
+	seed   int64
+	queue  chan *flight
+	held   atomic.Int64 // bytes
+	cut    <-chan struct{}
+	group  sync.WaitGroup
+
+	judged   atomic.Int64
+	verified atomic.Int64
+	passed   atomic.Int64 // of right shape, outside the sample
+	wrong    atomic.Int64
+	unjudged atomic.Int64 // in the queue when the run was cut short
+
+	mu       sync.Mutex
+	reasons  tally
+	samples  samples
+	bySecond map[int]int64
+}
+
+// newVerifier returns a verifier without workers; cut ends the judging.
+func newVerifier(c Config, cut <-chan struct{}) *verifier {
+	return &verifier{
+		config: c, cut: cut, queue: make(chan *flight, c.VerifyBytes/flightOverhead+1),
+		reasons: tally{}, samples: samples{}, bySecond: map[int]int64{},
+	}
+}
+
+// start adds n workers.
+func (v *verifier) start(n int) {
+	for range n {
+		v.group.Go(func() {
+			for f := range v.queue {
+				v.held.Add(-f.size())
+				select {
+				case <-v.cut:
+					v.unjudged.Add(1)
+				default:
+					v.judge(f)
+				}
+			}
+		})
+	}
+}
+
+// offer hands an answered flight over, or reports that the queue is full. Only one goroutine calls it.
+func (v *verifier) offer(f *flight) bool {
+	size := f.size()
+	if v.held.Load()+size > v.config.VerifyBytes {
+		return false
+	}
+	v.held.Add(size)
+	select {
+	case v.queue <- f:
+		return true
+	default:
+		v.held.Add(-size)
+		return false
+	}
+}
+
+// drain waits until everything in the queue is judged or cut. Nothing may be offered any more.
+func (v *verifier) drain() {
+	close(v.queue)
+	v.group.Wait()
+}
+
+func (v *verifier) judge(f *flight) {
+	c := v.config
+	depth := c.Verify.depth(c.Seed, c.Plan.Number(f.seq))
+	verdict := c.Judge(f.message, f.answer, depth)
+	finding := firstFinding(verdict, c.Expect, asked(f.message, c.Lease))
+	v.judged.Add(1)
+	switch {
+	case finding != nil:
+		v.wrong.Add(1)
+		v.keep(f, *finding)
+	case depth == drm.DepthFull:
+		v.verified.Add(1)
+	default:
+		v.passed.Add(1)
+	}
+}
+
+func (v *verifier) keep(f *flight, finding drm.Finding) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	class := v.reasons.add(string(finding.Reason))
+	v.samples.add(class, v.config.Plan.Number(f.seq), finding.Expected, finding.Seen)
+	v.bySecond[second(v.config.Plan, f.seq)]++
+}
+
+// asked returns the KIDs that the license must hold: those asked for, as far as the lease entitles to them.
+func asked(m drm.Message, lease *provider.Lease) []drm.KID {
+	if lease == nil || len(lease.KIDs) == 0 {
+		return m.KIDs
+	}
+	return slices.DeleteFunc(slices.Clone(m.KIDs), func(k drm.KID) bool { return !slices.Contains(lease.KIDs, k) })
+}
+
+// firstFinding returns the judge's first finding, or what is wrong with the keys of a license that it found right.
+func firstFinding(v drm.Verdict, expect map[drm.KID]drm.Fingerprint, asked []drm.KID) *drm.Finding {
+	if len(v.Findings) > 0 {
+		return &v.Findings[0]
+	}
+	if v.Depth != drm.DepthFull {
+		return nil
+	}
+	for _, kid := range slices.SortedFunc(maps.Keys(v.Keys), compareKIDs) {
+		want, known := expect[kid]
+		if got := v.Keys[kid]; known && got != want {
+			return &drm.Finding{Reason: ReasonKeyFingerprint, Step: "verify", KID: &kid,
+				Expected: "key " + string(want) + " for " + kid.String(), Seen: "key " + string(got)}
+		}
+	}
+	for _, kid := range asked {
+		if _, known := expect[kid]; !known {
+			continue
+		}
+		if _, there := v.Keys[kid]; !there {
+			return &drm.Finding{Reason: ReasonKeyMissing, Step: "verify", KID: &kid,
+				Expected: "a key for " + kid.String(), Seen: strconv.Itoa(len(v.Keys)) + " other keys"}
+		}
+	}
+	return nil
+}
+
+func compareKIDs(a, b drm.KID) int { return slices.Compare(a[:], b[:]) }

@@ -1,0 +1,89 @@
+package reports
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+)
+
+// balance is one line of a load run's accounting: a total and the parts that must add up to it.
+type balance struct {
+	Total string
+	Want  int64
+	Parts []part
+	Holds bool
+}
+
+type part struct {
+	Name string
+	N    int64
+}
+
+// String is the line as an equation: planned 10 = sent 8 + not sent 2.
+func (b balance) String() string {
+	text := fmt.Sprintf("%s %s", b.Total, count(b.Want))
+	sign := "="
+	if !b.Holds {
+		sign = "≠"
+	}
+	for _, p := range b.Parts {
+		text += fmt.Sprintf(" %s %s %s", sign, p.Name, count(p.N))
+		sign = "+"
+	}
+	return text
+}
+
+func newBalance(total string, want int64, parts ...part) balance {
+	sum := int64(0)
+	for _, p := range parts {
+		sum += p.N
+	}
+	return balance{Total: total, Want: want, Parts: parts, Holds: sum == want}
+}
+
+// balances returns the three equations of [Accounting], each checked here again.
+func (a Accounting) balances() []balance {
+	return []balance{
+		newBalance("planned", a.Planned, part{"sent", a.Sent}, part{"not sent", total(a.NotSent)}),
+		newBalance("sent", a.Sent, part{"answered", a.Answered}, part{"failed", total(a.Failed)}),
+		newBalance("answered", a.Answered, part{"verified", a.Verified}, part{"unverified", a.Unverified}, part{"wrong", a.Wrong}),
+	}
+}
+
+// holds reports whether the accounting says that it balances and does.
+func (a Accounting) holds() bool {
+	return a.Balanced && !slices.ContainsFunc(a.balances(), func(b balance) bool { return !b.Holds })
+}
+
+// lost is one reason why requests did not come to a good answer, and how many.
+type lost struct {
+	What   string // "not sent", "failed" or "wrong"
+	Reason string
+	N      int64
+}
+
+// losses lists the accounting's maps, largest first within each.
+func (a Accounting) losses() []lost {
+	var ls []lost
+	for _, m := range []struct {
+		what string
+		by   map[string]int64
+	}{{"not sent", a.NotSent}, {"failed", a.Failed}, {"wrong", a.WrongBy}} {
+		reasons := slices.SortedFunc(maps.Keys(m.by), func(x, y string) int {
+			return cmp.Or(cmp.Compare(m.by[y], m.by[x]), cmp.Compare(x, y))
+		})
+		for _, reason := range reasons {
+			ls = append(ls, lost{m.what, reason, m.by[reason]})
+		}
+	}
+	return ls
+}
+
+func total(by map[string]int64) int64 {
+	n := int64(0)
+	for _, v := range by {
+		n += v
+	}
+	return n
+}

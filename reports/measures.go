@@ -1,0 +1,135 @@
+package reports
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// measure is one of the latencies of an operation.
+type measure struct {
+	Name string
+	Help string
+	P    Percentiles
+}
+
+func (o Operation) measures() []measure {
+	return []measure{
+		{"latency", "from the time a request was due: a stalled server shows", o.Latency},
+		{"service time", "from the time a request was sent", o.Service},
+		{"lag", "between due and sent: the generator's own delay", o.Lag},
+	}
+}
+
+// percentileNames are the columns of [Percentiles.cells].
+var percentileNames = [...]string{"min", "mean", "p50", "p90", "p95", "p99", "p99.9", "max"}
+
+// cells returns the values as texts with units; those of an empty histogram are dashes.
+func (p Percentiles) cells() []string {
+	values := [len(percentileNames)]float64{float64(p.Min), p.Mean, float64(p.P50), float64(p.P90), float64(p.P95), float64(p.P99), float64(p.P999), float64(p.Max)}
+	texts := make([]string, len(values))
+	for i, v := range values {
+		texts[i] = "–"
+		if p.Count > 0 {
+			texts[i] = micros(v)
+		}
+	}
+	return texts
+}
+
+// rateLine compares in one sentence what was asked of the generator with what it did.
+func rateLine(r Rate) string {
+	return fmt.Sprintf("asked %s/s, achieved %s/s (%.2f %%), answered %s/s",
+		digits3(r.AskedPerSec), digits3(r.AchievedPerSec), r.Percent, digits3(r.AnsweredPerSec))
+}
+
+// fact is a name and what it stands for.
+type fact struct{ Name, Value string }
+
+// Long reports whether the value wants more room than one column.
+func (f fact) Long() bool { return len(f.Value) > 28 }
+
+// facts lists what was judged, against what, and by which run; empty ones are left out.
+func facts(r *Report) []fact {
+	return append(append(targetFacts(r.Target), requirementFacts(r.Requirements)...), runFacts(r)...)
+}
+
+func targetFacts(t Target) []fact {
+	return known(
+		fact{"Target", t.Kind},
+		fact{"Profiles", strings.Join(t.Profiles, ", ")},
+		fact{"URLs", strings.Join(t.URLs, ", ")},
+		fact{"Assets", strings.Join(t.Assets, ", ")},
+		fact{"Platform", t.Platform},
+		fact{"Faults", strings.Join(t.Faults, ", ")},
+	)
+}
+
+func requirementFacts(q Requirements) []fact {
+	if q == (Requirements{}) {
+		return nil
+	}
+	return known(
+		fact{"Requirements", strings.TrimSpace(q.Name + " " + q.Version)},
+		fact{"Digest", q.Digest},
+		fact{"Size", fmt.Sprintf("%s, of which %s MUST", plural(q.Checks, "check", "checks"), count(q.Musts))},
+	)
+}
+
+func runFacts(r *Report) []fact {
+	fs := []fact{
+		{"Run", r.Run.ID},
+		{"Command", strings.TrimSpace(r.Tool.Name + " " + r.Run.Command)},
+		{"Version", strings.TrimSpace(r.Tool.Version + " " + r.Tool.Go)},
+	}
+	if !r.Run.Started.IsZero() {
+		fs = append(fs, fact{"Started", instant(r.Run.Started)})
+		if d := r.Run.Finished.Sub(r.Run.Started); d >= 0 {
+			fs = append(fs, fact{"Took", micros(float64(d.Microseconds()))})
+		}
+	}
+	fs = append(fs, fact{"Seed", fmt.Sprint(r.Run.Seed)}, fact{"Exit code", fmt.Sprint(r.Verdict.Exit)})
+	return known(fs...)
+}
+
+func planFacts(l *Load) []fact {
+	p := l.Plan
+	return known(
+		fact{"Shape", p.Shape},
+		fact{"Rate", digits3(p.RatePerSec) + "/s"},
+		fact{"Duration", micros(float64(p.DurationMS) * 1000)},
+		fact{"Requests", count(p.Requests)},
+		fact{"Verify", p.Verify},
+		fact{"Workers", count(p.Workers)},
+	)
+}
+
+func generatorFacts(g Generator) []fact {
+	limited := "no"
+	if g.Limited {
+		limited = strings.TrimSuffix("yes: "+g.Why, ": ")
+	}
+	return known(
+		fact{"Limited by keyflow", limited},
+		fact{"Worker bound hits", count(g.WorkerBound)},
+		fact{"Starved of messages", count(g.Starved)},
+		fact{"Minted ahead", count(g.MintedAhead)},
+		fact{"CPU time", micros(g.CPUSeconds * 1e6)},
+		fact{"GC pauses", count(g.GCPauses)},
+		fact{"Largest heap", bytesIEC(g.MaxHeapBytes)},
+		fact{"Verification after the last answer", micros(g.VerifySeconds * 1e6)},
+	)
+}
+
+// known leaves out facts that nobody stated.
+func known(fs ...fact) []fact {
+	var kept []fact
+	for _, f := range fs {
+		if f.Value != "" {
+			kept = append(kept, f)
+		}
+	}
+	return kept
+}
+
+func instant(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }

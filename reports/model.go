@@ -1,0 +1,261 @@
+// Package reports holds the one result model of keyflow and its renderers. A report is filled by suites and loadtest,
+// redacted once, and rendered many times: JSON with a published schema, JUnit, Markdown and self-contained HTML. A
+// renderer is a pure function of the model. This package knows neither Ginkgo nor HTTP.
+package reports
+
+import "time"
+
+// Schema names the version of the model; additions keep it, anything else changes it.
+const Schema = "keyflow-report/1"
+
+// Report is all that one run of keyflow found out.
+type Report struct {
+	Schema       string       `json:"schema"`
+	Tool         Tool         `json:"tool"`
+	Run          Run          `json:"run"`
+	Target       Target       `json:"target"`
+	Requirements Requirements `json:"requirements,omitzero"`
+	Verdict      Verdict      `json:"verdict"`
+	Results      []Result     `json:"results,omitempty"`
+	Load         *Load        `json:"load,omitempty"`
+	// RedactionFailed lists where the last gate found a secret and withheld the field: the report must not be trusted
+	// to be complete, and keyflow exits 3.
+	RedactionFailed []string `json:"redaction_failed,omitempty"`
+}
+
+// Tool is the program that wrote the report.
+type Tool struct {
+	Name    string `json:"name"`
+	Version string `json:"version"`
+	Go      string `json:"go"`
+}
+
+// Run is one invocation.
+type Run struct {
+	ID          string    `json:"id"`
+	Command     string    `json:"command"` // check or load
+	Started     time.Time `json:"started"`
+	Finished    time.Time `json:"finished"`
+	Seed        int64     `json:"seed"`
+	Interrupted string    `json:"interrupted,omitempty"` // why the run ended early
+}
+
+// Target is what was judged, and how it was reached.
+type Target struct {
+	Kind     string   `json:"kind"` // "embedded fakes", "server"
+	Profiles []string `json:"profiles"`
+	URLs     []string `json:"urls"`
+	Assets   []string `json:"assets"`
+	Platform string   `json:"platform"` // none, captured, identity, browser, harness
+	Faults   []string `json:"faults,omitempty"`
+}
+
+// Requirements is the versioned set that a claim speaks of.
+type Requirements struct {
+	Name    string `json:"name"`
+	Version string `json:"version"`
+	Digest  string `json:"digest"` // SHA-256 over ids, levels and titles
+	Checks  int    `json:"checks"`
+	Musts   int    `json:"musts"`
+}
+
+// Level is the weight of a requirement (RFC 2119).
+type Level string
+
+// The levels.
+const (
+	Must   Level = "MUST"
+	Should Level = "SHOULD"
+	May    Level = "MAY"
+)
+
+// Outcome is how one check ended.
+type Outcome string
+
+// The outcomes. A skip is never a pass.
+const (
+	Pass          Outcome = "pass"
+	Fail          Outcome = "fail"           // a MUST was missed
+	Warn          Outcome = "warn"           // a SHOULD was missed
+	Info          Outcome = "info"           // a MAY was missed
+	Blocked       Outcome = "blocked"        // a step that it needs did not work; see Result.BlockedBy
+	NotApplicable Outcome = "not applicable" // by a recorded probe or an explicit capability
+	Excluded      Outcome = "excluded"       // by a filter or out of politeness
+	Unverifiable  Outcome = "unverifiable"   // declared, but its prerequisite is missing here
+	NotRun        Outcome = "not run"        // the run ended before it
+	Error         Outcome = "error"          // the harness's own fault
+)
+
+// Outcomes returns all outcomes, worst first: the order of summaries.
+func Outcomes() []Outcome {
+	return []Outcome{Error, Fail, Warn, Info, Blocked, Unverifiable, NotRun, NotApplicable, Excluded, Pass}
+}
+
+// Result is one check on one (profile, variant, asset).
+type Result struct {
+	ID      string `json:"id"`
+	Title   string `json:"title"`
+	Level   Level  `json:"level"`
+	System  string `json:"system"`
+	Area    string `json:"area"`
+	Source  string `json:"source"`
+	Profile string `json:"profile"`
+	Variant string `json:"variant,omitempty"`
+	Asset   string `json:"asset"`
+
+	Outcome   Outcome `json:"outcome"`
+	Reason    string  `json:"reason,omitempty"`     // stable name, lower case with hyphens
+	Step      string  `json:"step,omitempty"`       // of the workflow, where it went wrong
+	Expected  string  `json:"expected,omitempty"`   //
+	Seen      string  `json:"seen,omitempty"`       //
+	Hint      string  `json:"hint,omitempty"`       // likely cause, what to do
+	BlockedBy string  `json:"blocked_by,omitempty"` // the step that did not work
+	Note      string  `json:"note,omitempty"`       // what a pass verified, why something is not applicable
+
+	Started    time.Time `json:"started,omitzero"`
+	DurationMS float64   `json:"duration_ms"`
+	Transcript string    `json:"transcript,omitempty"` // path relative to the report
+}
+
+// State is the verdict in one word.
+type State string
+
+// The states.
+const (
+	Passed     State = "passed"
+	Failed     State = "failed"
+	Incomplete State = "incomplete"
+	Broken     State = "broken" // the harness's own error
+)
+
+// Verdict is what the report comes down to.
+type Verdict struct {
+	State   State           `json:"state"`
+	Exit    int             `json:"exit"` // exit code of the run
+	Summary string          `json:"summary"`
+	Claim   Claim           `json:"claim"`
+	Counts  map[Outcome]int `json:"counts,omitempty"`
+}
+
+// Claim is what may be said of the target's conformance. It judges the whole requirement set, not the selection.
+type Claim struct {
+	Conformant bool     `json:"conformant"`
+	Text       string   `json:"text"`
+	Missing    []string `json:"missing,omitempty"` // MUST ids that did not run and pass, with the outcome
+}
+
+// Load is the result of a load run. All times are microseconds.
+type Load struct {
+	Plan       Plan        `json:"plan"`
+	Accounting Accounting  `json:"accounting"`
+	Rate       Rate        `json:"rate"`
+	Operations []Operation `json:"operations"`
+	Seconds    []Second    `json:"seconds"`
+	SLOs       []SLO       `json:"slos,omitempty"`
+	Generator  Generator   `json:"generator"`
+	Samples    []Sample    `json:"samples,omitempty"` // of failed and wrong answers, a bounded number per class
+}
+
+// Plan is what was asked for.
+type Plan struct {
+	Shape      string  `json:"shape"` // constant
+	RatePerSec float64 `json:"rate_per_s"`
+	DurationMS int64   `json:"duration_ms"`
+	Requests   int64   `json:"requests"`
+	Verify     string  `json:"verify"` // all, none, or a percentage
+	Workers    int     `json:"workers"`
+}
+
+// Accounting balances: Planned = Sent + the sum of NotSent, Sent = Answered + the sum of Failed, and
+// Answered = Verified + Unverified + Wrong.
+type Accounting struct {
+	Planned    int64            `json:"planned"`
+	Sent       int64            `json:"sent"`
+	NotSent    map[string]int64 `json:"not_sent,omitempty"` // by reason
+	Answered   int64            `json:"answered"`           // with a license
+	Failed     map[string]int64 `json:"failed,omitempty"`   // by class
+	Verified   int64            `json:"verified"`
+	Unverified int64            `json:"unverified"`
+	Wrong      int64            `json:"wrong"` // licenses that did not stand up to verification
+	WrongBy    map[string]int64 `json:"wrong_by,omitempty"`
+	// ServerCounted is the number of requests that the fake itself saw; nil against a server that does not tell.
+	ServerCounted *int64 `json:"server_counted,omitempty"`
+	Balanced      bool   `json:"balanced"`
+}
+
+// Rate compares what was asked of the generator with what it did.
+type Rate struct {
+	AskedPerSec    float64 `json:"asked_per_s"`
+	AchievedPerSec float64 `json:"achieved_per_s"`
+	AnsweredPerSec float64 `json:"answered_per_s"`
+	Percent        float64 `json:"percent"` // achieved of asked
+}
+
+// Operation holds the latencies of one operation over the whole run.
+type Operation struct {
+	Name string `json:"name"`
+	// Latency counts from the time at which a request was due, so that a stalled server shows.
+	Latency Percentiles `json:"latency"`
+	// Service counts from the time at which a request was sent.
+	Service Percentiles `json:"service"`
+	// Lag is the time between due and sent.
+	Lag Percentiles `json:"lag"`
+}
+
+// Percentiles summarize an HDR histogram. Histogram is its lossless V2 encoding (compressed, base64), to merge.
+type Percentiles struct {
+	Count     int64   `json:"count"`
+	Min       int64   `json:"min_us"`
+	Mean      float64 `json:"mean_us"`
+	P50       int64   `json:"p50_us"`
+	P90       int64   `json:"p90_us"`
+	P95       int64   `json:"p95_us"`
+	P99       int64   `json:"p99_us"`
+	P999      int64   `json:"p999_us"`
+	Max       int64   `json:"max_us"`
+	Histogram string  `json:"histogram,omitempty"`
+}
+
+// Second is one second of the run, by due time.
+type Second struct {
+	At       int   `json:"at_s"`
+	Due      int64 `json:"due"`
+	Sent     int64 `json:"sent"`
+	Answered int64 `json:"answered"`
+	Failed   int64 `json:"failed"`
+	Wrong    int64 `json:"wrong"`
+	P50      int64 `json:"p50_us"`
+	P99      int64 `json:"p99_us"`
+	Max      int64 `json:"max_us"`
+	// Histogram is the lossless V2 encoding of the second's latencies.
+	Histogram string `json:"histogram,omitempty"`
+}
+
+// SLO is one objective and whether it was kept.
+type SLO struct {
+	Expression string `json:"expression"`
+	Kept       bool   `json:"kept"`
+	Seen       string `json:"seen"`
+	Implied    bool   `json:"implied,omitempty"` // always checked, not asked for
+}
+
+// Generator tells whether keyflow itself was the limit.
+type Generator struct {
+	Limited       bool    `json:"limited"`
+	Why           string  `json:"why,omitempty"`
+	WorkerBound   int64   `json:"worker_bound_hits"`
+	Starved       int64   `json:"starved"` // requests that had to wait for a minted message
+	MintedAhead   int     `json:"minted_ahead"`
+	CPUSeconds    float64 `json:"cpu_s"`
+	GCPauses      int     `json:"gc_pauses"`
+	MaxHeapBytes  uint64  `json:"max_heap_bytes"`
+	VerifySeconds float64 `json:"verify_s"` // after the last answer, spent on the verification queue
+}
+
+// Sample is one failed or wrong answer, kept as an example of its class.
+type Sample struct {
+	Class    string `json:"class"`
+	Seq      int64  `json:"seq"`
+	Expected string `json:"expected,omitempty"`
+	Seen     string `json:"seen"`
+}

@@ -1,0 +1,239 @@
+package reports
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"time"
+)
+
+// The golden reports: every outcome and every state is in one of them.
+var goldenReports = map[string]func() *Report{
+	"outcomes":    outcomesReport,
+	"passed":      passedReport,
+	"load":        loadReport,
+	"load-missed": loadMissedReport,
+	"empty":       emptyReport,
+	"interrupted": interruptedReport,
+	"withheld":    withheldReport,
+	"hostile":     hostileReport,
+}
+
+var testStart = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
+func baseReport(command string) *Report {
+	return &Report{
+		Schema: Schema,
+		Tool:   Tool{Name: "keyflow", Version: "v0.1.0", Go: "go1.26"},
+		Run:    Run{ID: "20260102-030405-7f3a", Command: command, Started: testStart, Finished: testStart.Add(4210 * time.Millisecond), Seed: 4242},
+		Target: Target{
+			Kind: "embedded fakes", Profiles: []string{"plain-widevine"}, URLs: []string{"http://127.0.0.1:41873/widevine/license"},
+			Assets: []string{"testcard"}, Platform: "harness",
+		},
+		Requirements: Requirements{
+			Name: "keyflow-widevine", Version: "1.0", Checks: 17, Musts: 12,
+			Digest: "5f0c1d9a3f6b8e2d7c4a1b0e9f8d7c6b5a4938271605f4e3d2c1b0a99887766a",
+		},
+	}
+}
+
+func passedReport() *Report {
+	r := baseReport("check")
+	r.Results = checks([]Result{
+		{ID: "WV-LIC-01", Title: "a valid request is answered with a license", Level: Must, Area: "license", Source: "widevine.md §14 WV-LIC-01", Outcome: Pass, Note: "3 keys, SignedMessage type 2"},
+		{ID: "WV-KEY-01", Title: "every KID of the box has a content key", Level: Must, Area: "keys", Source: "widevine.md §14 WV-KEY-01", Outcome: Pass},
+	})
+	r.Verdict = Verdict{
+		State: Passed, Exit: ExitOK, Summary: "2 of 2 selected checks passed", Counts: map[Outcome]int{Pass: 2},
+		Claim: Claim{Conformant: true, Text: "conformant to keyflow-widevine 1.0 (digest 5f0c1d9a)"},
+	}
+	return r
+}
+
+func outcomesReport() *Report {
+	r := baseReport("check")
+	r.Target.Faults = []string{"wv-wrong-mac", "wv-lazy-request-id"}
+	r.Results = checks([]Result{
+		{ID: "WV-LIC-01", Title: "a valid request is answered with a license", Level: Must, Area: "license", Outcome: Pass, Note: "SignedMessage type 2, 1 214 bytes, parsed to the end", Transcript: "transcripts/WV-LIC-01.txt"},
+		{ID: "WV-LIC-02", Title: "the session key is wrapped for this device", Level: Must, Area: "license", Outcome: Pass},
+		{
+			ID: "WV-LIC-03", Title: "the license's HMAC-SHA256 verifies under the server MAC key", Level: Must, Area: "license", Outcome: Fail,
+			Reason: "bad-mac", Step: "process the license", Expected: "HMAC-SHA256 over the raw message bytes, under macServer, 32 bytes",
+			Seen: "32 bytes that do not verify under macServer; they do verify under macClient",
+			Hint: "The server signs with the client's half of the derived key. Derive both halves with the counters 1 to 4 and use counters 1 and 2 for the server.", Transcript: "transcripts/WV-LIC-03.txt",
+		},
+		{
+			ID: "WV-LIC-04", Title: "id.request_id equals the request's, byte for byte", Level: Must, Area: "license", Outcome: Fail,
+			Reason: "wrong-request-id", Step: "judge the answer", Expected: "3132333435363738", Seen: "the id of the request before this one: an answer that belongs to another session",
+			Hint: "Look for a response cache in front of the license service, or a pooled message that is not reset.", Transcript: "transcripts/WV-LIC-04.txt",
+		},
+		{ID: "WV-LIC-05", Title: "id.session_id is present and not empty", Level: Should, Area: "license", Outcome: Warn, Reason: "no-session-id", Expected: "a session id of at least 1 byte", Seen: "the field is absent", Hint: "Renewals cannot be tied to a session without it."},
+		{ID: "WV-LIC-06", Title: "session keys and IVs are fresh for every license", Level: Must, Area: "license", Outcome: Pass, Note: "20 licenses, no repeat"},
+		{ID: "WV-LIC-09", Title: "license_start_time is the request's time", Level: May, Area: "license", Outcome: Info, Expected: "2026-01-02T03:04:05Z ± 5 s", Seen: "absent"},
+		{ID: "WV-KEY-01", Title: "every KID of the box has a content key", Level: Must, Area: "keys", Outcome: Blocked, Reason: "step-failed", BlockedBy: "process the license", Note: "no key can be used"},
+		{ID: "WV-KEY-02", Title: "decrypted media is media", Level: Must, Area: "keys", Outcome: Unverifiable, Reason: "no-decoder", Note: "video needs ffmpeg to be proven", Hint: "Install ffmpeg or use the embedded assets."},
+		{ID: "WV-KEY-03", Title: "keys are not shared between tracks", Level: Should, Area: "keys", Outcome: Pass},
+		{ID: "WV-SIG-01", Title: "a request with a flipped signature bit is refused", Level: Must, Area: "signature", Outcome: Pass, Note: "refused with 403; the untampered twin was accepted"},
+		{ID: "WV-SIG-02", Title: "a request without a signature is refused", Level: Must, Area: "signature", Outcome: Error, Reason: "harness", Step: "forge the request", Seen: "forge request: marshal: field 3 is required", Hint: "This is a fault of keyflow, not of the target: please report it."},
+		{ID: "WV-SIG-05", Title: "a PKCS#1 v1.5 signature is refused", Level: Should, Area: "signature", Outcome: Excluded, Reason: "filter", Note: "not selected by --id"},
+		{ID: "WV-REN-01", Title: "a renewal extends the license", Level: Must, Area: "renewal", Outcome: NotApplicable, Reason: "capability", Note: "the profile states capabilities: {renewal: false}"},
+		{ID: "WV-REN-02", Title: "a renewal keeps the session", Level: Must, Area: "renewal", Outcome: NotRun, Reason: "interrupted", Note: "the run ended before it"},
+	})
+	r.Verdict = Verdict{
+		State: Failed, Exit: 1, Summary: "2 of 15 checks missed a MUST, 1 ended in an error of the harness",
+		Claim:  Claim{Text: "no claim: 2 MUST failed, 4 were not decided", Missing: []string{"WV-LIC-03 (fail)", "WV-LIC-04 (fail)", "WV-KEY-01 (blocked)", "WV-KEY-02 (unverifiable)", "WV-SIG-02 (error)", "WV-REN-02 (not run)"}},
+		Counts: map[Outcome]int{Pass: 5, Fail: 2, Warn: 1, Info: 1, Blocked: 1, Unverifiable: 1, NotRun: 1, NotApplicable: 1, Excluded: 1, Error: 1},
+	}
+	return r
+}
+
+// checks fills in what the checks of a sample have in common.
+func checks(rs []Result) []Result {
+	for i := range rs {
+		r := &rs[i]
+		r.System, r.Profile, r.Asset = "widevine", "plain-widevine", "testcard"
+		if r.Source == "" {
+			r.Source = "widevine.md §14 " + r.ID
+		}
+		if r.Outcome != NotRun && r.Outcome != Excluded && r.Outcome != NotApplicable {
+			r.Started = testStart.Add(time.Duration(i) * 50 * time.Millisecond)
+			r.DurationMS = 3.25 + 11.125*float64(i)
+		}
+	}
+	return rs
+}
+
+func emptyReport() *Report {
+	r := baseReport("check")
+	r.Target, r.Requirements = Target{}, Requirements{}
+	r.Run.Finished = r.Run.Started
+	r.Verdict = Verdict{State: Incomplete, Exit: 5, Summary: "no check was selected", Claim: Claim{Text: "no claim: nothing was verified"}}
+	return r
+}
+
+func interruptedReport() *Report {
+	r := baseReport("check")
+	r.Run.Interrupted = "interrupt signal during WV-LIC-02"
+	r.Results = checks([]Result{
+		{ID: "WV-LIC-01", Title: "a valid request is answered with a license", Level: Must, Area: "license", Outcome: Pass},
+		{ID: "WV-LIC-02", Title: "the session key is wrapped for this device", Level: Must, Area: "license", Outcome: NotRun, Note: "the run ended before it"},
+		{ID: "WV-LIC-05", Title: "id.session_id is present and not empty", Level: Should, Area: "license", Outcome: NotRun, Note: "the run ended before it"},
+	})
+	r.Results[2].Variant = "offline"
+	r.Verdict = Verdict{
+		State: Incomplete, Exit: 5, Summary: "interrupted: 1 of 3 checks passed, 2 were not run",
+		Claim: Claim{Text: "no claim: the run was interrupted", Missing: []string{"WV-LIC-02 (not run)"}}, Counts: map[Outcome]int{Pass: 1, NotRun: 2},
+	}
+	return r
+}
+
+func withheldReport() *Report {
+	r := passedReport()
+	r.Results[0].Note = withheld
+	return markFailed(r, []string{"results[1].note", "report.html"}, []string{"PROVIDER_TOKEN"})
+}
+
+// loadReport is a good run: one stall in the middle, nothing lost.
+func loadReport() *Report {
+	r := baseReport("load")
+	r.Run.Finished = testStart.Add(61 * time.Second)
+	counted := int64(30000)
+	l := &Load{
+		Plan:       Plan{Shape: "constant", RatePerSec: 500, DurationMS: 60000, Requests: 30000, Verify: "all", Workers: 256},
+		Accounting: Accounting{Planned: 30000, Sent: 30000, Answered: 30000, Verified: 30000, ServerCounted: &counted, Balanced: true},
+		Rate:       Rate{AskedPerSec: 500, AchievedPerSec: 499.98, AnsweredPerSec: 499.6, Percent: 99.996},
+		Operations: []Operation{{
+			Name:    "license",
+			Latency: Percentiles{Count: 30000, Min: 812, Mean: 2710.4, P50: 1730, P90: 3610, P95: 5240, P99: 41800, P999: 187000, Max: 212300, Histogram: "HISTFAAAAA=="},
+			Service: Percentiles{Count: 30000, Min: 790, Mean: 1912.5, P50: 1690, P90: 3100, P95: 3900, P99: 8200, P999: 21000, Max: 203400},
+			Lag:     Percentiles{Count: 30000, Min: 1, Mean: 97.2, P50: 40, P90: 180, P95: 260, P99: 980, P999: 4100, Max: 9900},
+		}},
+		SLOs: []SLO{
+			{Expression: "p99<250ms", Kept: true, Seen: "41.8 ms"}, {Expression: "errors==0", Kept: true, Seen: "0", Implied: true},
+			{Expression: "wrong==0", Kept: true, Seen: "0", Implied: true},
+		},
+		Generator: Generator{MintedAhead: 4096, CPUSeconds: 41.2, GCPauses: 212, MaxHeapBytes: 187_000_000, VerifySeconds: 0.41},
+	}
+	l.Seconds = seconds(60, func(i int, s *Second) {
+		if i >= 31 && i < 34 { // a stall of the server, and its queue
+			s.Answered = []int64{120, 480, 900}[i-31]
+			s.P50, s.P99, s.Max = 64000, 187000, 212300
+		}
+	})
+	r.Load = l
+	r.Verdict = Verdict{State: Passed, Summary: "30000 licenses at 500/s, all verified, 3 of 3 objectives kept", Claim: Claim{Text: "no claim: a load run makes none"}}
+	return r
+}
+
+// loadMissedReport is a bad run: failures, wrong licenses, requests that are unaccounted for, a limited generator.
+func loadMissedReport() *Report {
+	r := loadReport()
+	counted := int64(27011)
+	l := r.Load
+	l.Accounting = Accounting{
+		Planned: 30000, Sent: 27040, NotSent: map[string]int64{"worker-bound": 2900, "interrupted": 60},
+		Answered: 26990, Failed: map[string]int64{"timeout": 31, "http-503": 17}, Verified: 26970, Unverified: 3, Wrong: 17,
+		WrongBy: map[string]int64{"wrong-request-id": 12, "bad-mac": 5}, ServerCounted: &counted,
+	}
+	l.Rate = Rate{AskedPerSec: 500, AchievedPerSec: 450.7, AnsweredPerSec: 449.8, Percent: 90.13}
+	l.SLOs = []SLO{
+		{Expression: "p99<250ms", Seen: "1.21 s"}, {Expression: "errors==0", Seen: "48", Implied: true},
+		{Expression: "wrong==0", Seen: "17", Implied: true}, {Expression: "p50<20ms", Kept: true, Seen: "1.73 ms"},
+	}
+	l.Generator.Limited, l.Generator.Why, l.Generator.WorkerBound = true, "the bound of 256 workers was hit 2900 times", 2900
+	l.Seconds = seconds(600, func(i int, s *Second) {
+		if i%97 > 90 {
+			s.Failed, s.Wrong, s.Answered = int64(i%7), int64(i%3), s.Answered-int64(i%7)
+			s.P99, s.Max = s.P99*60, s.Max*90
+		}
+		if i >= 400 && i < 420 {
+			s.Answered, s.P50, s.P99, s.Max, s.Failed = 0, 0, 0, 0, 3
+		}
+	})
+	l.Samples = []Sample{
+		{Class: "wrong-request-id", Seq: 10412, Expected: "request id 9f1c…", Seen: "request id 77ab…"},
+		{Class: "timeout", Seq: 20001, Seen: "no answer within 5 s"},
+	}
+	r.Run.Interrupted = "interrupt signal after 10 min"
+	r.Verdict = Verdict{State: Failed, Exit: 7, Summary: "3 of 4 objectives missed, 17 wrong licenses", Claim: Claim{Text: "no claim: a load run makes none"}}
+	return r
+}
+
+func seconds(n int, edit func(i int, s *Second)) []Second {
+	ss := make([]Second, n)
+	for i := range ss {
+		wave := 1 + 0.2*math.Sin(float64(i)/4) + 0.1*math.Sin(float64(i)*1.7)
+		ss[i] = Second{At: i, Due: 500, Sent: 500, Answered: 500, P50: int64(1700 * wave), P99: int64(5200 * wave * wave), Max: int64(9000 * wave * wave * wave)}
+		edit(i, &ss[i])
+	}
+	return ss
+}
+
+// hostile is text that a server may send in the hope that a report shows it unescaped.
+var hostile = strings.Join([]string{
+	`<script>alert(1)</script>`, `]]>`, `-->`, `"onmouseover="x`, `'`, "`code`", `|cell|`, `**bold**`, `[link](javascript:alert(1))`, `![x](https://evil.example/x.png)`,
+	`@everyone`, `#1`, `https://evil.example`, `www.evil.example`, `&lt;b&gt;`, `{{.}}`, `\`, `$x$`,
+	"\x00\x01\x1b[2J\x7f\x85", "\xff\xfe", "\u202eevil\u2066", "עברית", "\r\n# heading\n- item\n\n| a |", "\u2028", "\ufeff", "😀",
+}, " ")
+
+func hostileReport() *Report {
+	r := outcomesReport()
+	for i := range r.Results {
+		id := fmt.Sprintf("X-%02d", i)
+		r.Results[i] = Result{
+			ID: id, Title: hostile, Level: Must, Area: hostile, Source: hostile, Profile: hostile, Asset: "a", Outcome: r.Results[i].Outcome,
+			Reason: hostile, Step: hostile, Expected: hostile, Seen: hostile + strings.Repeat("long ", 1000), Hint: hostile, BlockedBy: hostile, Note: hostile,
+			Transcript: "javascript:alert(1)",
+		}
+	}
+	r.Verdict.Summary, r.Verdict.Claim.Text, r.Verdict.Claim.Missing = hostile, hostile, []string{hostile}
+	r.Run.ID, r.Run.Interrupted, r.Tool.Version = hostile, hostile, hostile
+	r.Target = Target{Kind: hostile, Profiles: []string{hostile}, URLs: []string{"javascript:alert(1)"}, Assets: []string{hostile}, Platform: hostile, Faults: []string{hostile}}
+	r.Load = loadMissedReport().Load
+	r.Load.Seconds = r.Load.Seconds[:1]
+	r.Load.Operations[0].Name, r.Load.Generator.Why = hostile, hostile
+	r.Load.Accounting.NotSent = map[string]int64{hostile: 2960}
+	r.Load.SLOs[0].Expression, r.Load.SLOs[0].Seen = hostile, hostile
+	r.Load.Samples[0] = Sample{Class: hostile, Seen: hostile}
+	return r
+}

@@ -1,0 +1,93 @@
+// Package suites holds the conformance checks for license servers, the registry that they live in, and what runs them: a
+// direct driver ([Run]) that runs one check with a plain context, and a Ginkgo adapter ([Describe], [RunSpecs]) that makes
+// each check an It. Both give the same result.
+//
+// A check is a value in the registry (see [All]). To add one, append it to the table of its area's file, wv_….go, and name
+// the fault of package fakes that makes it fail: a check that nothing can turn red proves nothing.
+package suites
+
+import (
+	"strings"
+	"time"
+
+	"keyflow/drm"
+	"keyflow/reports"
+)
+
+// Scope says what a check judges.
+type Scope string
+
+// The scopes.
+const (
+	ScopeTarget Scope = "target" // the license server
+	ScopeSelf   Scope = "self"   // the harness's own client; never counted for a target
+)
+
+// DefaultTimeout is how long a check may take unless it says otherwise.
+const DefaultTimeout = 30 * time.Second
+
+// Check is one requirement and the code that judges a target by it.
+type Check struct {
+	ID     string // of the sheet's catalogue; never renumbered
+	Title  string // the requirement, one sentence
+	Level  reports.Level
+	Source string // document and section; P: protocol necessity, S: schema, D: document, R: practice (sheet §18)
+	Why    string // what goes wrong in the field when it is missed
+	Hint   string // what to look at first when it fails
+	System drm.System
+	Scope  Scope
+	// Needs names what must be at hand beside a target; see [Need].
+	Needs []Need
+	// Kills names faults of package fakes, each with what it must turn this check into.
+	Kills   []Kill
+	Timeout time.Duration // 0 is DefaultTimeout
+	Run     func(e *Env)
+}
+
+// Kill is a fault that the check must detect, and how.
+type Kill struct {
+	Fault   string
+	Outcome reports.Outcome
+	Reason  drm.Reason
+}
+
+// Need is something that a check cannot do without.
+type Need string
+
+// The needs.
+const (
+	// NeedTrusted is a platform that the server trusts and whose answers can be decrypted: harness or identity.
+	NeedTrusted Need = "a device that the server trusts"
+	// NeedSecondDevice is another such device.
+	NeedSecondDevice Need = "a second device that the server trusts"
+	// NeedMultiKey is an asset with two or more keys.
+	NeedMultiKey Need = "an asset with two or more keys"
+)
+
+// Area returns the middle part of the id: LIC of WV-LIC-03.
+func (c Check) Area() string {
+	parts := strings.Split(c.ID, "-")
+	if len(parts) < 3 {
+		return ""
+	}
+	return parts[1]
+}
+
+func (c Check) timeout() time.Duration {
+	if c.Timeout == 0 {
+		return DefaultTimeout
+	}
+	return c.Timeout
+}
+
+// missed is the outcome of a check of this level whose requirement is missed.
+func missed(l reports.Level) reports.Outcome {
+	switch l {
+	case reports.Must:
+		return reports.Fail
+	case reports.Should:
+		return reports.Warn
+	default:
+		return reports.Info
+	}
+}

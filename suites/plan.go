@@ -1,0 +1,146 @@
+package suites
+
+import (
+	"fmt"
+	"sync"
+
+	"github.com/onsi/ginkgo/v2/types"
+
+	"keyflow/drm"
+	"keyflow/reports"
+)
+
+// Plan is what a run is to do: selected checks of the requirement set, on targets.
+type Plan struct {
+	Set      []Check // all checks that a claim speaks of
+	Selected []Check
+	Targets  []*Target
+	Seed     int64 // of the order
+	Strict   bool  // a missed SHOULD fails the run
+}
+
+// NewPlan selects by id globs and by a Ginkgo label filter (e.g. "level: MUST && area: KEY"); empty selects all. Checks
+// for other systems than the target's are left out of set and selection alike.
+func NewPlan(targets []*Target, globs []string, labels string, seed int64) (*Plan, error) {
+	p := &Plan{Targets: targets, Seed: seed}
+	systems := map[drm.System]bool{}
+	for _, t := range targets {
+		systems[t.Profile.DRM] = true
+	}
+	for _, c := range All() {
+		if systems[c.System] {
+			p.Set = append(p.Set, c)
+		}
+	}
+	selected, err := Select(p.Set, globs)
+	if err != nil {
+		return nil, err
+	}
+	filter, err := types.ParseLabelFilter(labels)
+	if err != nil {
+		return nil, fmt.Errorf("label filter %q: %w", labels, err)
+	}
+	for _, c := range selected {
+		if filter(c.Labels()) {
+			p.Selected = append(p.Selected, c)
+		}
+	}
+	if len(p.Selected) == 0 {
+		return nil, fmt.Errorf("no check matches label filter %q; keyflow list checks shows the labels", labels)
+	}
+	return p, nil
+}
+
+// Labels returns the check's Ginkgo labels: id, level, system and area as "key: value".
+func (c Check) Labels() []string {
+	return []string{"id: " + c.ID, "level: " + string(c.Level), "system: " + string(c.System), "area: " + c.Area()}
+}
+
+// Recorder collects the results of a run. It is safe for concurrent use.
+type Recorder struct {
+	mu          sync.Mutex
+	results     map[identity]reports.Result
+	transcripts map[string]string
+	onResult    func(reports.Result)
+}
+
+// identity is what makes a result one of its kind.
+type identity struct{ id, profile, variant, asset string }
+
+func identityOf(r reports.Result) identity {
+	return identity{r.ID, r.Profile, r.Variant, r.Asset}
+}
+
+// NewRecorder returns an empty recorder; onResult, if not nil, is called with each result, one at a time.
+func NewRecorder(onResult func(reports.Result)) *Recorder {
+	return &Recorder{results: map[identity]reports.Result{}, transcripts: map[string]string{}, onResult: onResult}
+}
+
+// Record keeps a result and its transcript.
+func (r *Recorder) Record(result reports.Result, log *Transcript) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if text := log.Text(); text != "" {
+		name := fmt.Sprintf("%s-%s-%s.txt", result.ID, result.Profile, fileName(result.Asset))
+		r.transcripts[name] = text
+		result.Transcript = "transcripts/" + name
+	}
+	r.results[identityOf(result)] = result
+	if r.onResult != nil {
+		r.onResult(result)
+	}
+}
+
+// fileName keeps letters, digits, dots and hyphens of an asset's name.
+func fileName(s string) string {
+	out := []rune(s)
+	for i, c := range out {
+		if c != '.' && c != '-' && (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') {
+			out[i] = '_'
+		}
+	}
+	return string(out)
+}
+
+// Transcripts returns the transcripts by file name.
+func (r *Recorder) Transcripts() map[string]string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.transcripts
+}
+
+// Results returns a result for every check of the set on every target: the recorded one, "excluded" for those that were
+// not selected, and "not run" for those that the run did not get to.
+func (r *Recorder) Results(p *Plan) []reports.Result {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	selected := map[string]bool{}
+	for _, c := range p.Selected {
+		selected[c.ID] = true
+	}
+	var all []reports.Result
+	for _, t := range p.Targets {
+		for _, c := range p.Set {
+			result := blank(c, t)
+			recorded, done := r.results[identityOf(result)]
+			switch {
+			case done:
+				result = recorded
+			case !selected[c.ID]:
+				result.Outcome, result.Note = reports.Excluded, "not selected"
+			default:
+				result.Outcome, result.Note = reports.NotRun, "the run ended before it"
+			}
+			all = append(all, result)
+		}
+	}
+	return all
+}
+
+// blank is a result that says which check on which target, and nothing else.
+func blank(c Check, t *Target) reports.Result {
+	return reports.Result{
+		ID: c.ID, Title: c.Title, Level: c.Level, System: string(c.System), Area: c.Area(), Source: c.Source,
+		Profile: t.Profile.ID, Variant: t.Variant, Asset: t.Asset.Name,
+	}
+}

@@ -1,0 +1,108 @@
+package suites
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"keyflow/drm"
+	"keyflow/drm/provider"
+	"keyflow/drm/secret"
+	"keyflow/reports"
+)
+
+// Kind says what kind of server a target is, for the report.
+type Kind string
+
+// The kinds of targets.
+const (
+	EmbeddedFakes Kind = "embedded fakes"
+	Server        Kind = "server"
+)
+
+// PlatformKind says what speaks to the server; it decides what can be judged.
+type PlatformKind string
+
+// The kinds of platforms.
+const (
+	PlatformNone    PlatformKind = "none"
+	PlatformHarness PlatformKind = "harness"
+)
+
+// Target is one (profile, variant, asset) to be judged. It is read-only while checks run.
+type Target struct {
+	Kind         Kind
+	Profile      *provider.Profile
+	Variant      string
+	Asset        *Asset
+	PlatformKind PlatformKind
+	Platform     drm.Platform // nil for PlatformNone
+	Second       drm.Platform // another trusted device, nil if there is none
+	Client       *http.Client
+	Clock        drm.Clock // nil is the machine's
+	Vault        *secret.Vault
+}
+
+func (t *Target) clock() drm.Clock {
+	if t.Clock == nil {
+		return drm.SystemClock
+	}
+	return t.Clock
+}
+
+// missing is a need that is not met, and the outcome of the checks that have it.
+type missing struct {
+	outcome reports.Outcome
+	reason  string
+	text    string
+}
+
+func (t *Target) missing(needs []Need) *missing {
+	for _, n := range needs {
+		switch {
+		case n == NeedTrusted && t.Platform == nil:
+			return &missing{reports.Unverifiable, "no-trusted-device", "needs " + string(n) + ": give --authority for a keyflow fake"}
+		case n == NeedSecondDevice && t.Second == nil:
+			return &missing{reports.Unverifiable, "no-second-device", "needs " + string(n)}
+		case n == NeedMultiKey && len(t.Asset.KIDs()) < 2:
+			return &missing{reports.NotApplicable, "one-key-asset", fmt.Sprintf("the asset has %d key", len(t.Asset.KIDs()))}
+		}
+	}
+	return nil
+}
+
+// RequestTimeout bounds one exchange with a license server.
+const RequestTimeout = 10 * time.Second
+
+// NewClient returns the HTTP client of suites: no redirects, no proxy, no cookies, no compression, every wait bounded by
+// timeout.
+func NewClient(timeout time.Duration) *http.Client {
+	return &http.Client{
+		Timeout: timeout,
+		Transport: &http.Transport{
+			DialContext:         (&net.Dialer{Timeout: timeout}).DialContext,
+			TLSHandshakeTimeout: timeout,
+			TLSClientConfig:     &tls.Config{MinVersion: tls.VersionTLS12},
+			DisableCompression:  true,
+			MaxIdleConnsPerHost: 4,
+			IdleConnTimeout:     30 * time.Second,
+		},
+		// A license request that is redirected would lose its body or its method (sheet widevine.md §11).
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// Reach tells whether the target's license host accepts connections. Its error is a [*provider.TransportError].
+func (t *Target) Reach(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, RequestTimeout)
+	defer cancel()
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "tcp", t.Profile.Address())
+	if err != nil {
+		return provider.NewTransportError(err, false)
+	}
+	return conn.Close()
+}

@@ -1,0 +1,100 @@
+package suites
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"keyflow/drm"
+	"keyflow/drm/provider"
+	"keyflow/drm/secret"
+)
+
+// Transcript tells what went over the wire while a check ran. Bodies are told by length and fingerprint, never printed:
+// key requests identify devices and licenses carry wrapped keys. Header values are redacted by value when it is written.
+type Transcript struct {
+	entries []*entry
+	keys    []string
+}
+
+type entry struct {
+	began   time.Time
+	request string
+	answer  string
+}
+
+func (t *Transcript) begin(now time.Time, r *provider.Request) *entry {
+	var b strings.Builder
+	fmt.Fprintf(&b, "> %s %s\n", r.Method, r.URL)
+	writeHeader(&b, ">", r.Header)
+	fmt.Fprintf(&b, "> body: %s\n", bodyText(r.Body))
+	e := &entry{began: now, request: b.String(), answer: "< no answer yet\n"}
+	t.entries = append(t.entries, e)
+	return e
+}
+
+func (e *entry) answered(now time.Time, r *http.Response, body []byte) {
+	var b strings.Builder
+	fmt.Fprintf(&b, "< %s %s after %v\n", r.Proto, r.Status, now.Sub(e.began).Round(time.Microsecond))
+	writeHeader(&b, "<", r.Header)
+	fmt.Fprintf(&b, "< body: %s\n", bodyText(body))
+	e.answer = b.String()
+}
+
+func (e *entry) failed(err *provider.TransportError) {
+	if e.answer == "< no answer yet\n" {
+		e.answer = ""
+	}
+	e.answer += fmt.Sprintf("< %s: %s\n", err.Reason, err.Seen)
+}
+
+func (t *Transcript) key(kid drm.KID, key secret.Bytes) {
+	t.keys = append(t.keys, fmt.Sprintf("key of KID %s: %d bytes, fingerprint %s", kid, key.Len(), key.Fingerprint()))
+}
+
+// Text returns the transcript, "" if nothing went over the wire.
+func (t *Transcript) Text() string {
+	var b strings.Builder
+	for i, e := range t.entries {
+		fmt.Fprintf(&b, "# exchange %d\n%s%s\n", i+1, e.request, e.answer)
+	}
+	for _, k := range t.keys {
+		fmt.Fprintln(&b, k)
+	}
+	return b.String()
+}
+
+func writeHeader(b *strings.Builder, mark string, h http.Header) {
+	names := make([]string, 0, len(h))
+	for name := range h {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		for _, value := range h[name] {
+			fmt.Fprintf(b, "%s %s: %s\n", mark, name, value)
+		}
+	}
+}
+
+// maxText is how much of a readable body is shown: refusals are short and their words help.
+const maxText = 500
+
+func bodyText(body []byte) string {
+	if len(body) == 0 {
+		return "empty"
+	}
+	what := fmt.Sprintf("%d bytes, fingerprint %s", len(body), secret.FingerprintOf(body))
+	if text := string(body[:min(len(body), maxText)]); printable(text) {
+		what += ": " + strings.Join(strings.Fields(text), " ")
+	}
+	return what
+}
+
+func printable(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool {
+		return r == '\uFFFD' || r < ' ' && r != '\n' && r != '\r' && r != '\t'
+	})
+}
