@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -344,16 +343,25 @@ func TestRunVerifiesASample(t *testing.T) {
 // TestRunVerificationCannotKeepUp has a judge that waits until the attack is over, behind a queue for eight answers.
 func TestRunVerificationCannotKeepUp(t *testing.T) {
 	t.Parallel()
-	s := serve(t, answer)
+	var n atomic.Int64
+	over := make(chan struct{})
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if n.Add(1) == 50 {
+			close(over)
+		}
+		answer(w, r)
+	})
 	c := config(t, s.URL, "200/s", 250*time.Millisecond)
 	c.VerifyBytes = 8 << 10
+	ctx := bounded(t)
 	c.Judge = func(m drm.Message, answer []byte, d drm.Depth) drm.Verdict {
-		for s.seen.Load() < 50 {
-			runtime.Gosched()
+		select {
+		case <-over:
+		case <-ctx.Done():
 		}
 		return judge(m, answer, d)
 	}
-	load, err := loadtest.Run(bounded(t), c)
+	load, err := loadtest.Run(ctx, c)
 	if err != nil {
 		t.Fatal(err)
 	}

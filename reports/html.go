@@ -117,7 +117,7 @@ func RenderHTML(w io.Writer, r *Report) error {
 	r = printable(r)
 	n := counts(r)
 	p := page{
-		Style: template.CSS(htmlStyle), //nolint:gosec // it is embedded; nobody else writes it
+		Style:  template.CSS(htmlStyle), //nolint:gosec // it is embedded; nobody else writes it
 		Report: r, ClaimTitle: claimTitle(r.Verdict.Claim), ClaimText: claimText(r.Verdict.Claim),
 		Title:    "keyflow " + cmp.Or(r.Run.Command, "report") + ": " + string(r.Verdict.State),
 		Warnings: with(r.Results, Warn, Info), Open: with(r.Results, Blocked, Unverifiable, NotRun),

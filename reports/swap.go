@@ -48,14 +48,14 @@ func (p site) try() error {
 // the report.
 func (p site) workDir() (work, fresh string, err error) {
 	parent := filepath.Dir(p.dir)
-	if err := os.MkdirAll(parent, dirMode); err != nil {
+	if err = os.MkdirAll(parent, dirMode); err != nil {
 		return "", "", err
 	}
 	if work, err = os.MkdirTemp(parent, "."+filepath.Base(p.dir)+".new-"); err != nil {
 		return "", "", err
 	}
 	fresh = filepath.Join(work, "report") // MkdirTemp's own directory is closed to others; this one obeys the umask
-	if err := os.Mkdir(fresh, dirMode); err != nil {
+	if err = os.Mkdir(fresh, dirMode); err != nil {
 		return "", "", errors.Join(err, os.RemoveAll(work))
 	}
 	return work, fresh, nil
@@ -63,7 +63,7 @@ func (p site) workDir() (work, fresh string, err error) {
 
 func putFile(dir string, f rendered, open create) (err error) {
 	path := filepath.Join(dir, filepath.FromSlash(f.Name))
-	if err := os.MkdirAll(filepath.Dir(path), dirMode); err != nil {
+	if err = os.MkdirAll(filepath.Dir(path), dirMode); err != nil {
 		return err
 	}
 	w, err := open(path)

@@ -134,6 +134,9 @@ func (e *Env) Acquire(p drm.Platform, box drm.Box) (*Exchange, error) {
 
 // send posts a request and reads the bounded answer; both go into the transcript.
 func (e *Env) send(x *Exchange, r *provider.Request) ([]byte, error) {
+	if err := e.Patience.spent(); err != nil {
+		return nil, err
+	}
 	entry := e.log.begin(e.clock().Now(), r)
 	q, err := r.HTTP(e.Context)
 	if err != nil {
@@ -143,7 +146,7 @@ func (e *Env) send(x *Exchange, r *provider.Request) ([]byte, error) {
 	if err != nil {
 		failure := provider.NewTransportError(err, false)
 		entry.failed(failure)
-		return nil, failure
+		return nil, e.Patience.note(failure)
 	}
 	x.Status, x.Header = response.StatusCode, response.Header
 	body, err := e.Profile.ReadBody(response)
@@ -152,9 +155,11 @@ func (e *Env) send(x *Exchange, r *provider.Request) ([]byte, error) {
 		var failure *provider.TransportError
 		if errors.As(err, &failure) {
 			entry.failed(failure)
+			return nil, e.Patience.note(failure)
 		}
 		return nil, err
 	}
+	_ = e.Patience.note(nil)
 	return body, nil
 }
 

@@ -44,6 +44,7 @@ type Target struct {
 	Client       *http.Client
 	Clock        drm.Clock // nil is the machine's
 	Vault        *secret.Vault
+	Patience     *Patience // shared by the targets on one server; nil has no end
 }
 
 func (t *Target) clock() drm.Clock {

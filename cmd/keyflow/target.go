@@ -240,8 +240,9 @@ func (s *setting) addTargets(f *targetFlags, profiles []*provider.Profile, asset
 	}
 	client := suites.NewClient(suites.RequestTimeout)
 	for _, p := range profiles {
+		patience := new(suites.Patience)
 		for _, a := range assets {
-			t := &suites.Target{Kind: kind, Profile: p, Asset: a, PlatformKind: platformKind, Client: client, Clock: s.clock, Vault: s.vault}
+			t := &suites.Target{Kind: kind, Profile: p, Asset: a, PlatformKind: platformKind, Client: client, Clock: s.clock, Vault: s.vault, Patience: patience}
 			if platformKind == suites.PlatformHarness {
 				t.Platform = platforms[0]
 				if len(platforms) > 1 {

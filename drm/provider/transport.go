@@ -49,7 +49,20 @@ func (e *TransportError) Unreachable() bool {
 
 // NewTransportError classifies an error of net/http. reading says that the answer's head had arrived.
 func NewTransportError(err error, reading bool) *TransportError {
-	return &TransportError{Reason: transportReason(err, reading), Expected: "an answer", Seen: clip(err.Error()), Err: err}
+	reason := transportReason(err, reading)
+	seen, known := said[reason]
+	if !known {
+		seen = clip(err.Error())
+	}
+	return &TransportError{Reason: reason, Expected: "an answer", Seen: seen, Err: err}
+}
+
+// said tells in a few words what net/http tells in many.
+var said = map[drm.Reason]string{
+	ReasonTimeout:   "no complete answer within the time allowed",
+	ReasonReset:     "the server cut the connection",
+	ReasonClosed:    "the server closed the connection without an answer",
+	ReasonTruncated: "the answer ended before its announced length",
 }
 
 func transportReason(err error, reading bool) drm.Reason {

@@ -1,0 +1,273 @@
+package fakes_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/x509"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"keyflow/drm"
+	"keyflow/drm/provider"
+	"keyflow/drm/secret"
+	"keyflow/drm/widevine/chain"
+	"keyflow/drm/widevine/wire"
+	"keyflow/fakes"
+)
+
+// TestAuthority checks the table of sheet widevine.md §15 and the names of §6.4.
+func TestAuthority(t *testing.T) {
+	t.Parallel()
+	a := authority(t, trusted)
+	isTrue(t, len(a.Devices()) == 2)
+	for _, d := range a.Devices() {
+		id := new(wire.ClientIdentification)
+		must(t, proto.Unmarshal(d.ClientID(), id))
+		isTrue(t, id.GetType() == wire.ClientIdentification_DRM_DEVICE_CERTIFICATE && id.GetClientInfo()[0].GetValue() == "Harness")
+		device, err := chain.VerifyDevice(id.GetToken(), a.RootKey(), time.Now())
+		must(t, err)
+		f := device.Fields
+		isTrue(t, f.GetSystemId() == 900001 && len(f.GetSerialNumber()) == 16 && f.GetCreationTimeSeconds() != 0)
+		isTrue(t, len(f.GetPublicKey()) == 270 && device.Key.Equal(d.PublicKey()))
+		if _, err := chain.VerifyDevice(id.GetToken(), authority(t, foreign).RootKey(), time.Now()); !errors.Is(err, chain.ErrSignature) {
+			t.Errorf("under another root: %v", err)
+		}
+	}
+	isTrue(t, a.Devices()[0].Device() != a.Devices()[1].Device())
+	isTrue(t, a.Fingerprint() != authority(t, foreign).Fingerprint() && len(a.Fingerprint()) == 16)
+}
+
+func TestContentKey(t *testing.T) {
+	t.Parallel()
+	a := authority(t, trusted)
+	isTrue(t, a.ContentKey(kid0).Len() == 16 && a.ContentKey(kid0).Equal(a.ContentKey(kid0)))
+	isTrue(t, !a.ContentKey(kid0).Equal(a.ContentKey(kid1)))
+	isTrue(t, !a.ContentKey(kid0).Equal(authority(t, foreign).ContentKey(kid0)))
+	other := kid0
+	other[15]++ // WV-CON-05: KIDs that share a prefix
+	isTrue(t, !a.ContentKey(kid0).Equal(a.ContentKey(other)))
+}
+
+func TestNewAuthorityRefuses(t *testing.T) {
+	t.Parallel()
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	for name, c := range map[string]struct {
+		ctx     context.Context
+		options fakes.AuthorityOptions
+		want    string
+	}{
+		"devices":   {t.Context(), fakes.AuthorityOptions{Devices: -1}, "-1 devices"},
+		"too many":  {t.Context(), fakes.AuthorityOptions{Devices: 1001}, "1001 devices"},
+		"root bits": {t.Context(), fakes.AuthorityOptions{RootBits: 1024}, "1024 bits"},
+		"cancelled": {cancelled, fakes.AuthorityOptions{}, "context canceled"},
+	} {
+		if _, err := fakes.NewAuthority(c.ctx, c.options); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q in it", name, err, c.want)
+		}
+	}
+}
+
+// TestAuthorityFiles writes an authority and reads it again: it is the same, and a server with it trusts its devices.
+func TestAuthorityFiles(t *testing.T) {
+	t.Parallel()
+	a, dir := authority(t, trusted), filepath.Join(t.TempDir(), "new", "authority")
+	must(t, a.Write(dir))
+	must(t, filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		must(t, err)
+		info, err := d.Info()
+		must(t, err)
+		want := fs.FileMode(0o600)
+		if d.IsDir() {
+			want = 0o700
+		}
+		if info.Mode().Perm() != want {
+			t.Errorf("%s: mode %o, want %o", path, info.Mode().Perm(), want)
+		}
+		return nil
+	}))
+	readme, err := os.ReadFile(filepath.Join(dir, "README.txt"))
+	must(t, err)
+	isTrue(t, strings.Contains(string(readme), "for tests") && strings.Contains(string(readme), "No real\nlicense server accepts its devices"))
+	pub, err := os.ReadFile(filepath.Join(dir, "root_public_key.der"))
+	must(t, err)
+	root, err := x509.ParsePKCS1PublicKey(pub)
+	must(t, err)
+	isTrue(t, root.Equal(a.RootKey()))
+
+	b, err := fakes.ReadAuthority(dir)
+	must(t, err)
+	isTrue(t, b.Fingerprint() == a.Fingerprint() && b.ContentKey(kid0).Equal(a.ContentKey(kid0)))
+	isTrue(t, len(b.Devices()) == 2 && bytes.Equal(b.Devices()[1].ClientID(), a.Devices()[1].ClientID()))
+	getLicense(t, start(t, fakes.Options{Authority: b}), ask{device: a.Devices()[1]})
+	getLicense(t, start(t, fakes.Options{Authority: a}), ask{device: b.Devices()[0]})
+}
+
+func TestWriteOverwritesNothing(t *testing.T) {
+	t.Parallel()
+	a, dir := authority(t, trusted), t.TempDir()
+	must(t, a.Write(dir))
+	before := snapshot(t, dir)
+	if err := authority(t, foreign).Write(dir); !errors.Is(err, fakes.ErrOccupied) || !strings.Contains(err.Error(), dir) {
+		t.Errorf("over another authority: %v", err)
+	}
+	isTrue(t, before == snapshot(t, dir))
+	other := t.TempDir()
+	must(t, os.WriteFile(filepath.Join(other, "thesis.txt"), []byte("x"), 0o600))
+	if err := a.Write(other); !errors.Is(err, fakes.ErrOccupied) || !strings.Contains(err.Error(), "not empty") {
+		t.Errorf("beside somebody's file: %v", err)
+	}
+	isTrue(t, snapshot(t, other) == "thesis.txt=x;")
+	if err := a.Write(filepath.Join(other, "thesis.txt")); err == nil {
+		t.Error("a file was taken for a directory")
+	}
+}
+
+// snapshot is the names and contents of a directory's files.
+func snapshot(t *testing.T, dir string) string {
+	t.Helper()
+	var b strings.Builder
+	must(t, filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		must(t, err)
+		if !d.IsDir() {
+			content, err := os.ReadFile(path)
+			must(t, err)
+			name, err := filepath.Rel(dir, path)
+			must(t, err)
+			b.WriteString(name + "=" + string(content) + ";")
+		}
+		return nil
+	}))
+	return b.String()
+}
+
+// TestReadAuthorityRefuses damages every file in turn: the error names it.
+func TestReadAuthorityRefuses(t *testing.T) {
+	t.Parallel()
+	alien := t.TempDir()
+	must(t, authority(t, foreign).Write(alien))
+	foreignFile := func(name string) func(*testing.T, string) {
+		return func(t *testing.T, path string) {
+			t.Helper()
+			content, err := os.ReadFile(filepath.Join(alien, name))
+			must(t, err)
+			must(t, os.WriteFile(path, content, 0o600))
+		}
+	}
+	remove := func(t *testing.T, path string) { t.Helper(); must(t, os.Remove(path)) }
+	open := func(t *testing.T, path string) { t.Helper(); must(t, os.Chmod(path, 0o644)) }
+	empty := func(t *testing.T, path string) { t.Helper(); must(t, os.WriteFile(path, nil, 0o600)) }
+	put := func(content string) func(*testing.T, string) {
+		return func(t *testing.T, path string) { t.Helper(); must(t, os.WriteFile(path, []byte(content), 0o600)) }
+	}
+	for _, c := range []struct {
+		file   string
+		damage func(*testing.T, string)
+		want   string
+	}{
+		{"authority.json", remove, "keyflow fake --export"},
+		{"authority.json", put("{"), "unexpected end"},
+		{"authority.json", put(`{"keyflow_authority":2,"devices":1}`), "version 2, want 1"},
+		{"authority.json", put(`{"keyflow_authority":1,"devices":0}`), "0 devices"},
+		{"authority.json", put(`{"keyflow_authority":1,"devices":3,"fingerprint":"x"}`), "no such file"},
+		{"authority.json", put(`{"keyflow_authority":1,"devices":2,"fingerprint":"x"}`), "names authority x"},
+		{"authority.json", put(strings.Repeat(" ", 65<<10)), "more than 65536 bytes"},
+		{"secret.pem", remove, "no such file"},
+		{"secret.pem", open, "chmod 600"},
+		{"secret.pem", empty, "one PEM block"},
+		{"secret.pem", put("-----BEGIN KEYFLOW AUTHORITY SECRET-----\nAAAA\n-----END KEYFLOW AUTHORITY SECRET-----\n"), "3 bytes, want 32"},
+		{"root_key.pem", remove, "no such file"},
+		{"root_key.pem", open, "chmod 600"},
+		{"root_key.pem", put("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"), "not a PKCS#8"},
+		{"root_certificate.bin", foreignFile("root_certificate.bin"), "not of the key in root_key.pem"},
+		{"root_certificate.bin", empty, "malformed"},
+		{"model_key.pem", foreignFile("model_key.pem"), "not of the key in model_key.pem"},
+		{"model_certificate.bin", remove, "no such file"},
+		{"devices/2/private_key.pem", remove, "no such file"},
+		{"devices/1/private_key.pem", open, "chmod 600"},
+		{"devices/1/private_key.pem", foreignFile("devices/1/private_key.pem"), "does not belong"},
+		{"devices/1/client_id.bin", empty, "token type"},
+		{"devices/1/client_id.bin", put("garbage"), "client identification"},
+	} {
+		t.Run(c.file+" "+c.want, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			must(t, authority(t, trusted).Write(dir))
+			c.damage(t, filepath.Join(dir, c.file))
+			_, err := fakes.ReadAuthority(dir)
+			named := c.file
+			if c.want == "does not belong" { // the key is fine by itself
+				named = "devices/1/client_id.bin"
+			}
+			if strings.HasPrefix(c.file, "model_key") {
+				named = "model_certificate.bin"
+			}
+			if strings.Contains(c.want, "no such file") && c.file == "authority.json" {
+				named = "devices/3/private_key.pem"
+			}
+			if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), filepath.FromSlash(named)) {
+				t.Errorf("%v, want %q and %s in it", err, c.want, named)
+			}
+			vault := secret.NewVault()
+			authority(t, trusted).AddTo(vault)
+			if err != nil && len(vault.Names([]byte(err.Error()))) > 0 {
+				t.Error("the error holds a secret")
+			}
+		})
+	}
+	if _, err := fakes.ReadAuthority(t.TempDir()); !errors.Is(err, fakes.ErrNoAuthority) {
+		t.Errorf("an empty directory: %v", err)
+	}
+	// A device of another authority, key and certificate fitting, under this root.
+	mixed := t.TempDir()
+	must(t, authority(t, trusted).Write(mixed))
+	for _, name := range []string{"devices/1/private_key.pem", "devices/1/client_id.bin"} {
+		foreignFile(name)(t, filepath.Join(mixed, name))
+	}
+	if _, err := fakes.ReadAuthority(mixed); !errors.Is(err, chain.ErrSignature) {
+		t.Errorf("a foreign device: %v", err)
+	}
+}
+
+// TestExport is the directory that somebody else's client gets: the profile is one that the loader takes.
+func TestExport(t *testing.T) {
+	t.Parallel()
+	s, dir := start(t, fakes.Options{}), t.TempDir()
+	must(t, s.Export(dir))
+	path := filepath.Join(dir, fakes.ProfileFile)
+	text, err := os.ReadFile(path)
+	must(t, err)
+	p, err := provider.Load(path)
+	must(t, err)
+	isTrue(t, p.Version == 1 && p.ID == "plain-widevine" && p.DRM == drm.Widevine)
+	isTrue(t, p.Request.URL == s.LicenseURL() && p.Request.ContentType == "application/octet-stream")
+	isTrue(t, len(p.Response.OKStatus) == 1 && p.Response.OKStatus[0] == 200 && p.Response.MaxBytes == 1<<20)
+	isTrue(t, len(p.Response.ContentTypes) == 1 && p.Response.ContentTypes[0] == "application/octet-stream")
+	readme, err := os.ReadFile(filepath.Join(dir, "README.txt"))
+	must(t, err)
+	isTrue(t, strings.Contains(string(readme), "keyflow check --profile DIR/plain-widevine.yaml --authority DIR"))
+
+	// The next server with the same authority has another port: the profile follows, the authority stays.
+	next := start(t, fakes.Options{Authority: s.Authority()})
+	must(t, next.Export(dir))
+	again, err := os.ReadFile(path)
+	must(t, err)
+	isTrue(t, string(again) == strings.Replace(string(text), s.LicenseURL(), next.LicenseURL(), 1))
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v", info, err)
+	}
+	stranger := start(t, fakes.Options{Authority: authority(t, foreign)})
+	if err := stranger.Export(dir); !errors.Is(err, fakes.ErrOccupied) {
+		t.Errorf("over another authority's export: %v", err)
+	}
+	read, err := fakes.ReadAuthority(dir)
+	must(t, err)
+	isTrue(t, read.Fingerprint() == s.Authority().Fingerprint())
+}
