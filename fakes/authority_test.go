@@ -57,7 +57,7 @@ func TestContentKey(t *testing.T) {
 
 func TestNewAuthorityRefuses(t *testing.T) {
 	t.Parallel()
-	cancelled, cancel := context.WithCancel(t.Context())
+	canceled, cancel := context.WithCancel(t.Context())
 	cancel()
 	for name, c := range map[string]struct {
 		ctx     context.Context
@@ -67,7 +67,7 @@ func TestNewAuthorityRefuses(t *testing.T) {
 		"devices":   {t.Context(), fakes.AuthorityOptions{Devices: -1}, "-1 devices"},
 		"too many":  {t.Context(), fakes.AuthorityOptions{Devices: 1001}, "1001 devices"},
 		"root bits": {t.Context(), fakes.AuthorityOptions{RootBits: 1024}, "1024 bits"},
-		"cancelled": {cancelled, fakes.AuthorityOptions{}, "context canceled"},
+		"canceled":  {canceled, fakes.AuthorityOptions{}, "context canceled"},
 	} {
 		if _, err := fakes.NewAuthority(c.ctx, c.options); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q in it", name, err, c.want)

@@ -92,7 +92,7 @@ type Server struct {
 	stopped              chan struct{}
 }
 
-// Start starts a server. It ends when ctx is cancelled or Close is called.
+// Start starts a server. It ends when ctx is canceled or Close is called.
 func Start(ctx context.Context, o Options) (*Server, error) {
 	s, err := newServer(ctx, o)
 	if err != nil {
@@ -271,7 +271,7 @@ func (s *Server) contentKey(kid drm.KID) (secret.Bytes, bool) {
 	return secret.Bytes{}, false
 }
 
-// faultBytes returns n bytes, at most 32, that a fault uses where right behaviour has random ones or other ones. They
+// faultBytes returns n bytes, at most 32, that a fault uses where right behavior has random ones or other ones. They
 // follow from seed and label, and from the authority's secret, so that the printed seed gives no key away.
 func (s *Server) faultBytes(label string, n int) []byte {
 	seed := binary.BigEndian.AppendUint64(nil, uint64(s.seed)) //nolint:gosec // the bits are meant, not the number

@@ -120,8 +120,8 @@ func TestStop(t *testing.T) {
 	a := authority(t, trusted)
 	client.CloseIdleConnections()
 	for name, stop := range map[string]func(*fakes.Server, context.CancelFunc) error{
-		"closed":    func(s *fakes.Server, _ context.CancelFunc) error { return s.Close() },
-		"cancelled": func(s *fakes.Server, cancel context.CancelFunc) error { cancel(); <-s.Done(); return s.Close() },
+		"closed":   func(s *fakes.Server, _ context.CancelFunc) error { return s.Close() },
+		"canceled": func(s *fakes.Server, cancel context.CancelFunc) error { cancel(); <-s.Done(); return s.Close() },
 	} {
 		t.Run(name, func(t *testing.T) {
 			before := runtime.NumGoroutine()

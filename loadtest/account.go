@@ -84,7 +84,7 @@ func (r *run) balanced() bool {
 // later, or up to the moment at which the run was halted.
 func (r *run) span() time.Duration {
 	if r.pacer.stopped > 0 {
-		return r.config.Plan.Duration
+		return max(r.pacer.stopped, r.books.last)
 	}
 	return max(r.config.Plan.Duration, r.books.last)
 }

@@ -2,11 +2,13 @@ package reports
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
 	"reflect"
 	"testing"
+	"time"
 )
 
 func renderedJSON(tb testing.TB, r *Report) []byte {
@@ -52,6 +54,16 @@ func TestJSONIsOrderedByIdentity(t *testing.T) {
 	}
 }
 
+func TestJSONTimesAreUTC(t *testing.T) {
+	t.Parallel()
+	r := passedReport()
+	want := renderedJSON(t, r)
+	r.Run.Started = r.Run.Started.In(time.FixedZone("", 5*3600))
+	if !bytes.Equal(renderedJSON(t, r), want) {
+		t.Error("the zone of a time shows in the report")
+	}
+}
+
 func TestRead(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -94,12 +106,16 @@ func TestParseIsStrict(t *testing.T) {
 
 // FuzzParse shows that what is accepted can be rendered in every format, and is what it was when read again.
 func FuzzParse(f *testing.F) {
-	for _, name := range []string{"outcomes", "passed", "load-missed", "empty", "hostile"} {
+	for _, name := range []string{"passed", "load-missed", "empty", "withheld"} { // small ones: big ones slow the search down
 		r := goldenReports[name]()
-		if r.Load != nil && len(r.Load.Seconds) > 3 {
-			r.Load.Seconds = r.Load.Seconds[:3]
+		if r.Load != nil {
+			r.Load.Seconds = r.Load.Seconds[:2]
 		}
-		f.Add(renderedJSON(f, r))
+		var small bytes.Buffer
+		if err := json.Compact(&small, renderedJSON(f, r)); err != nil {
+			f.Fatal(err)
+		}
+		f.Add(small.Bytes())
 	}
 	f.Add([]byte(`{"schema":"keyflow-report/1"}`))
 	f.Fuzz(func(t *testing.T, text []byte) {

@@ -243,6 +243,45 @@ func TestGateRefusesWhatCannotBeSaved(t *testing.T) {
 	}
 }
 
+// TestGateReadsWhatAReaderReads uses a secret that XML escapes: it stands in no byte of the file, and on the screen.
+func TestGateReadsWhatAReaderReads(t *testing.T) {
+	t.Parallel()
+	vault := secret.NewVault()
+	vault.Add("ESCAPED", secret.New([]byte("wide&vine.license")))
+	r := passedReport()
+	for i := range r.Results {
+		r.Results[i].Profile = "wide&vine"
+	}
+	w, err := Write(filepath.Join(t.TempDir(), "out"), r, vault, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(w.Report.RedactionFailed) != 1 || w.Report.Verdict.State != Broken {
+		t.Errorf("withheld %v", w.Report.RedactionFailed)
+	}
+}
+
+// TestTranscriptIsWithheld uses a secret that the marker of another one brings in.
+func TestTranscriptIsWithheld(t *testing.T) {
+	t.Parallel()
+	vault := secret.NewVault()
+	vault.Add("FIRST", secret.New([]byte("redacted:SECOND")))
+	vault.Add("SECOND", secret.New([]byte("second-secret")))
+	dir := filepath.Join(t.TempDir(), "out")
+	w, err := Write(dir, passedReport(), vault, map[string]string{"one.txt": "a second-secret b", "two.txt": "fine"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"one.txt": withheld + "\n", "two.txt": "fine"} {
+		if text, readErr := os.ReadFile(filepath.Join(dir, TranscriptDir, name)); readErr != nil || string(text) != want {
+			t.Errorf("%s holds %q, %v", name, text, readErr)
+		}
+	}
+	if !slices.Equal(w.Report.RedactionFailed, []string{"transcripts/one.txt"}) || w.Report.Verdict.Exit != ExitHarness {
+		t.Errorf("the report says %v, %+v", w.Report.RedactionFailed, w.Report.Verdict)
+	}
+}
+
 func TestTranscriptNamesAreGated(t *testing.T) {
 	t.Parallel()
 	vault := secret.NewVault()

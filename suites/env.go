@@ -125,10 +125,10 @@ func (e *Env) block(step string, err error) {
 	var finding drm.Finding
 	var transport *provider.TransportError
 	switch {
-	case errors.As(err, &harness):
-		r.Outcome, r.Reason = reports.Error, "harness"
 	case e.run.Err() != nil:
 		r.Outcome, r.Reason = reports.NotRun, "interrupted"
+	case errors.As(err, &harness):
+		r.Outcome, r.Reason = reports.Error, "harness"
 	case errors.As(err, &transport):
 		r.Outcome, r.Reason = reports.Blocked, string(transport.Reason)
 	case errors.As(err, &finding):

@@ -142,7 +142,7 @@ func (e *Env) send(x *Exchange, r *provider.Request) ([]byte, error) {
 	if err != nil {
 		return nil, &HarnessError{err}
 	}
-	response, err := e.Client.Do(q)
+	response, err := e.Client.Do(q) //nolint:bodyclose // ReadBody closes it
 	if err != nil {
 		failure := provider.NewTransportError(err, false)
 		entry.failed(failure)

@@ -31,14 +31,14 @@ Exit codes: 0 the selected checks passed, 1 a MUST failed, 2 usage or configurat
 4 the server cannot be reached, 5 incomplete: interrupted, unverifiable, or blocked by nothing red.`,
 		Example: `  keyflow check
   keyflow check --id 'WV-KEY-*'
-  keyflow check --label 'level: MUST && area: SIG'
+  keyflow check --label 'MUST && SIG'
   keyflow check --fault wv-keys-swapped
   keyflow check --profile DIR/plain-widevine.yaml --authority DIR --asset FOLDER`,
 		RunE: func(c *cobra.Command, _ []string) error { return a.check(c.Context(), f) },
 	}
 	f.register(c, "check")
 	c.Flags().StringArrayVar(&f.ids, "id", nil, "run checks whose id matches this `GLOB` only; repeat for several")
-	c.Flags().StringVar(&f.labels, "label", "", "run checks that match this label `EXPR` only, e.g. 'level: MUST && area: KEY'")
+	c.Flags().StringVar(&f.labels, "label", "", "run checks that match this label `EXPR` only, e.g. 'MUST && (KEY || SIG)'")
 	c.Flags().BoolVar(&f.strict, "strict", false, "a missed SHOULD fails the run")
 	return c
 }
@@ -51,7 +51,7 @@ func (a *app) check(ctx context.Context, f *checkFlags) error {
 	defer s.close()
 	plan, err := suites.NewPlan(s.targets, f.ids, f.labels, s.seed)
 	if err != nil {
-		return usage(err, "keyflow list checks shows ids, levels and areas")
+		return usage(err, "keyflow list checks shows ids and levels; a label filter is for example 'MUST && (KEY || SIG)'")
 	}
 	plan.Strict = f.strict
 	progress := a.checkProgress(plan, f.json)

@@ -49,7 +49,7 @@ func TestParseErrors(t *testing.T) {
 		want           []string
 	}{
 		{"unknown key", "content_type:", "contnet_type:", []string{"p.yaml:6:", `unknown key "request.contnet_type"`, `did you mean "content_type"?`}},
-		{"unknown top key", "response:", "respones:", []string{"p.yaml:7:", `did you mean "response"?`}},
+		{"unknown top key", "response:", "respnse:", []string{"p.yaml:7:", `did you mean "response"?`}},
 		{"two unknown keys", "id: plain-widevine\ndrm:", "idd: plain-widevine\ndmr:", []string{"p.yaml:2:", "p.yaml:3:"}},
 		{"schema version", "profile: 1", "profile: 2", []string{"p.yaml:1:", "version"}},
 		{"id", "plain-widevine", "Plain Widevine", []string{"p.yaml:2:", "id:"}},

@@ -23,8 +23,10 @@ type Answer struct {
 	License    *wire.License       // nil if msg does not parse as a license
 	Error      *wire.LicenseError  // of an in-band refusal
 	SessionKey drm.Fingerprint     // "" if it could not be unwrapped
-	Containers []Container         // in the order of the license
-	Unknown    []string            // paths of fields that the sheet does not name, e.g. "License.id.7"
+	Containers []Container         // in the order of the license, at most 1000
+	// Unknown are paths of fields that the sheet does not name, e.g. "License.id.7": of the envelope, the license, its id,
+	// policy and containers; each once, at most 100.
+	Unknown []string
 }
 
 // examination is one answer being judged.
@@ -45,7 +47,8 @@ func examine(key secret.RSAKey, p pending, body []byte, depth drm.Depth) *examin
 	if !x.envelope() {
 		return x
 	}
-	if depth == drm.DepthFull && x.sessionKey() {
+	unwrapped := x.sessionKey()
+	if x.signatureForm() && unwrapped {
 		x.signature()
 	}
 	if !x.parseLicense() {
@@ -129,7 +132,8 @@ func describe(body []byte) string {
 	return fmt.Sprintf("%d bytes: %s", len(body), what)
 }
 
-// sessionKey unwraps the session key and derives the keys (sheet §8.1, §8.2).
+// sessionKey judges the form of the session key and, in full depth, unwraps it and derives the keys (sheet §8.1, §8.2). It
+// reports whether there are derived keys.
 func (x *examination) sessionKey() bool {
 	e, size := x.answer.Envelope, x.key.Public().Size()
 	if t := e.GetSessionKeyType(); t != wire.SignedMessage_WRAPPED_AES_KEY {
@@ -140,32 +144,35 @@ func (x *examination) sessionKey() bool {
 			fmt.Sprintf("%d bytes", len(e.GetSessionKey())))
 		return false
 	}
+	if x.depth != drm.DepthFull {
+		return false
+	}
 	key, err := ladder.UnwrapSessionKey(x.key.Reveal(), e.GetSessionKey())
 	if err != nil {
 		x.fatal(ReasonSessionKey, stepSessionKey, "RSAES-OAEP with SHA-1 for this device", "does not decrypt")
 		return false
 	}
 	x.answer.SessionKey = key.Fingerprint()
-	if key.Len() != ladder.SessionKeyLen {
+	if x.keys, err = ladder.Derive(key, x.pending.msg); err != nil { // nothing but the length can be wrong
 		x.fatal(ReasonSessionKey, stepSessionKey, fmt.Sprintf("a session key of %d bytes", ladder.SessionKeyLen), fmt.Sprintf("%d bytes", key.Len()))
-		return false
-	}
-	if x.keys, err = ladder.Derive(key, x.pending.msg); err != nil {
-		x.fatal(ReasonSessionKey, stepSessionKey, "keys derive", err.Error())
 		return false
 	}
 	return true
 }
 
+// signatureForm reports whether the signature has the length of one.
+func (x *examination) signatureForm() bool {
+	n := len(x.answer.Envelope.GetSignature())
+	if n != ladder.MACLen {
+		x.fatal(ReasonNoSignature, stepSignature, fmt.Sprintf("%d bytes", ladder.MACLen), fmt.Sprintf("%d bytes", n))
+	}
+	return n == ladder.MACLen
+}
+
 // signature verifies the HMAC over core ‖ msg in constant time (sheet §8.3).
 func (x *examination) signature() {
 	e := x.answer.Envelope
-	got := e.GetSignature()
-	if len(got) != ladder.MACLen {
-		x.fatal(ReasonNoSignature, stepSignature, fmt.Sprintf("%d bytes", ladder.MACLen), fmt.Sprintf("%d bytes", len(got)))
-		return
-	}
-	core := e.GetOemcryptoCoreMessage()
+	got, core := e.GetSignature(), e.GetOemcryptoCoreMessage()
 	if hmac.Equal(ladder.MAC(x.keys.Server, core, e.GetMsg()), got) {
 		return
 	}
@@ -202,9 +209,12 @@ func (x *examination) parseLicense() bool {
 	return true
 }
 
+// maxUnknown bounds [Answer.Unknown].
+const maxUnknown = 100
+
 // unknown notes the numbers of fields that the schema does not have; they are never an error (sheet §4).
 func (x *examination) unknown(path string, m proto.Message) {
-	for raw := m.ProtoReflect().GetUnknown(); len(raw) > 0; {
+	for raw := m.ProtoReflect().GetUnknown(); len(raw) > 0 && len(x.answer.Unknown) < maxUnknown; {
 		number, _, n := protowire.ConsumeField(raw)
 		if n < 0 {
 			return
@@ -244,6 +254,10 @@ func (x *examination) policy() {
 		{"rental_duration_seconds", p.GetRentalDurationSeconds()},
 		{"playback_duration_seconds", p.GetPlaybackDurationSeconds()},
 		{"license_duration_seconds", p.GetLicenseDurationSeconds()},
+		{"renewal_recovery_duration_seconds", p.GetRenewalRecoveryDurationSeconds()},
+		{"renewal_delay_seconds", p.GetRenewalDelaySeconds()},
+		{"renewal_retry_interval_seconds", p.GetRenewalRetryIntervalSeconds()},
+		{"play_start_grace_period_seconds", p.GetPlayStartGracePeriodSeconds()},
 	} {
 		if window.seconds < 0 {
 			x.fatal(ReasonNegativeTime, stepPolicy, window.name+" of 0 or more", fmt.Sprint(window.seconds))

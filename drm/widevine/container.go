@@ -33,10 +33,16 @@ var plainLen = map[wire.License_KeyContainer_KeyType]int{
 	wire.License_KeyContainer_ENTITLEMENT: 32,
 }
 
+// maxContainers bounds the work that one answer makes: each unwrapped key is searched for in the whole answer.
+const maxContainers = 1000
+
 // containers decodes and judges every container on its own: one bad container is a finding and leaves the others usable.
 func (x *examination) containers() {
-	signing := 0
-	for i, w := range x.answer.License.GetKey() {
+	all, signing := x.answer.License.GetKey(), 0
+	if len(all) > maxContainers {
+		x.fatal(ReasonLicenseParse, stepKeys, fmt.Sprintf("at most %d key containers", maxContainers), fmt.Sprintf("%d", len(all)))
+	}
+	for i, w := range all[:min(len(all), maxContainers)] {
 		c := Container{Index: i, Wire: w}
 		if kid, ok := drm.KIDFromBytes(w.GetId()); ok {
 			c.KID = &kid
@@ -80,6 +86,7 @@ func (x *examination) container(c *Container) {
 // unwrap undoes the key wrapping and judges padding and length.
 func (x *examination) unwrap(c *Container) {
 	want, sized := plainLen[c.Wire.GetType()]
+	sized = sized && c.Wire.Type != nil // SIGNING by default says nothing of the length that was meant
 	key, err := ladder.UnwrapKey(x.keys.Encryption, c.Wire.GetIv(), c.Wire.GetKey())
 	switch {
 	case errors.Is(err, ladder.ErrPadding) && sized && key.Len() == want:
@@ -102,7 +109,7 @@ func (x *examination) unwrap(c *Container) {
 
 // conflicts looks for a KID that has two different content keys (WV-KEY-08).
 func (x *examination) conflicts() {
-	first := map[drm.KID]int{}
+	first, torn := map[drm.KID]int{}, map[drm.KID]bool{}
 	for i := range x.answer.Containers {
 		c := &x.answer.Containers[i]
 		if t, _ := c.Type(); c.KID == nil || t != wire.License_KeyContainer_CONTENT || c.Key.IsZero() {
@@ -115,7 +122,12 @@ func (x *examination) conflicts() {
 		}
 		if other := &x.answer.Containers[j]; !other.Key.Equal(c.Key) {
 			x.keyFinding(c, ReasonKeyConflict, "one content key for a KID", fmt.Sprintf("containers %d and %d differ", j, i))
-			c.Usable, other.Usable = false, false
+			torn[*c.KID] = true
+		}
+	}
+	for i := range x.answer.Containers {
+		if c := &x.answer.Containers[i]; c.KID != nil && torn[*c.KID] {
+			c.Usable = false
 		}
 	}
 }

@@ -1,6 +1,8 @@
 package widevine
 
 import (
+	"bytes"
+
 	"keyflow/drm/secret"
 	"keyflow/drm/widevine/wire"
 )
@@ -21,5 +23,5 @@ func change(f func([]byte) []byte, b []byte) []byte {
 	if f == nil {
 		return b
 	}
-	return f(b)
+	return f(bytes.Clone(b)) // f may work in place, and the identity's bytes are shared
 }

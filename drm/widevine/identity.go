@@ -1,6 +1,7 @@
 package widevine
 
 import (
+	"bytes"
 	"crypto/rsa"
 	"errors"
 	"fmt"
@@ -15,7 +16,7 @@ import (
 
 // Identity is what a device shows and signs with: its client identification and the private key of its certificate.
 type Identity struct {
-	clientID []byte // serialized ClientIdentification, sent as it is
+	clientID []byte // serialized ClientIdentification
 	key      secret.RSAKey
 	device   *chain.Certificate
 }
@@ -37,11 +38,14 @@ func NewIdentity(clientID []byte, key secret.RSAKey) (Identity, error) {
 	if key.Public() == nil || !device.Key.Equal(key.Public()) {
 		return Identity{}, errors.New("device identity: the private key does not belong to the device certificate")
 	}
-	return Identity{clientID: clientID, key: key, device: device}, nil
+	if !device.Encryption.Equal(device.Key) {
+		return Identity{}, fmt.Errorf("device identity: a device with a second key for encryption: %w", errors.ErrUnsupported)
+	}
+	return Identity{clientID: bytes.Clone(clientID), key: key, device: device}, nil
 }
 
 // ClientID returns the serialized ClientIdentification.
-func (i Identity) ClientID() []byte { return i.clientID }
+func (i Identity) ClientID() []byte { return bytes.Clone(i.clientID) }
 
 // Key returns the device's private key.
 func (i Identity) Key() secret.RSAKey { return i.key }

@@ -63,8 +63,8 @@ func (p *Platform) Open(ctx context.Context, box drm.Box, o drm.Options) (drm.Se
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("open widevine session: %w", err)
 	}
-	if system, known := pssh.SystemOf(box.SystemID); known && system != drm.Widevine {
-		return nil, fmt.Errorf("open widevine session: box is for %s: %w", system, drm.ErrNoBox)
+	if box.SystemID != pssh.WidevineSystemID && box.SystemID != pssh.CommonSystemID {
+		return nil, fmt.Errorf("open widevine session: box is for system %s: %w", box.SystemID, drm.ErrNoBox)
 	}
 	if o.LicenseType == "" {
 		o.LicenseType = drm.Streaming

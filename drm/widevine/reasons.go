@@ -26,7 +26,7 @@ const (
 	ReasonKeyConflict    drm.Reason = "kid-with-two-keys"      //
 	ReasonKeyInClear     drm.Reason = "key-in-clear"           // an unwrapped key stands in the answer
 	ReasonNoContentKeys  drm.Reason = "no-content-keys"        //
-	ReasonSigningKeys    drm.Reason = "signing-keys"           // more than one, or not 64 bytes
+	ReasonSigningKeys    drm.Reason = "signing-keys"           // more than one
 	ReasonCannotPlay     drm.Reason = "can-play"               // policy absent or can_play false
 	ReasonNegativeTime   drm.Reason = "negative-duration"      //
 	ReasonUnknownDevice  drm.Reason = "unknown-device"         // a ticket of another device

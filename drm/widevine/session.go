@@ -7,6 +7,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"math"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -56,24 +58,26 @@ func (s *session) Request(ctx context.Context, kind drm.Kind) (drm.Message, erro
 	if kind != drm.KindLicense {
 		return drm.Message{}, fmt.Errorf("make %s request: %w", kind, errors.ErrUnsupported)
 	}
-	body, p, err := s.build()
+	now := s.platform.clock.Now()
+	body, p, err := s.build(now)
 	if err != nil {
 		return drm.Message{}, fmt.Errorf("make key request: %w", err)
 	}
-	id := drm.MessageID(hex.EncodeToString(p.requestID))
+	// Not the request id: a forged request may lack one or repeat another's.
+	id := drm.MessageID(hex.EncodeToString(random(requestIDLen)))
 	s.pending[id] = p
 	kids := pssh.KIDs(s.box)
 	return drm.Message{
 		ID: id, Kind: kind, Body: body, KIDs: kids,
 		Ticket: drm.Ticket{
 			System: drm.Widevine, Kind: kind, Device: s.platform.identity.Device(),
-			Minted: s.platform.clock.Now(), KIDs: kids,
+			Minted: now, KIDs: kids,
 		},
 	}, nil
 }
 
 // build makes the body of a license request in the clear (sheet §6.1).
-func (s *session) build() ([]byte, pending, error) {
+func (s *session) build(now time.Time) ([]byte, pending, error) {
 	forge, identity := s.platform.forge, s.platform.identity
 	id := new(wire.ClientIdentification)
 	if err := proto.Unmarshal(change(forge.ClientID, identity.clientID), id); err != nil {
@@ -93,9 +97,9 @@ func (s *session) build() ([]byte, pending, error) {
 			},
 		},
 		Type:            wire.LicenseRequest_NEW.Enum(),
-		RequestTime:     proto.Int64(s.platform.clock.Now().Unix()),
+		RequestTime:     proto.Int64(now.Unix()),
 		ProtocolVersion: wire.ProtocolVersion_VERSION_2_1.Enum(),
-		KeyControlNonce: proto.Uint32(binary.BigEndian.Uint32(nonce)&0x7fffffff | 1), // 1…2³¹−1, sheet §6.1
+		KeyControlNonce: proto.Uint32(binary.BigEndian.Uint32(nonce)%math.MaxInt32 + 1), // 1…2³¹−1, sheet §6.1
 	}
 	if forge.Request != nil {
 		forge.Request(request)
@@ -118,9 +122,8 @@ func (s *session) seal(request *wire.LicenseRequest) ([]byte, pending, error) {
 	if err != nil {
 		return nil, pending{}, err
 	}
-	msg = change(forge.Msg, msg)
 	envelope := &wire.SignedMessage{
-		Type: wire.SignedMessage_LICENSE_REQUEST.Enum(), Msg: msg, Signature: change(forge.Sign, signature),
+		Type: wire.SignedMessage_LICENSE_REQUEST.Enum(), Msg: change(forge.Msg, msg), Signature: change(forge.Sign, signature),
 	}
 	if forge.Envelope != nil {
 		forge.Envelope(envelope)
@@ -129,16 +132,19 @@ func (s *session) seal(request *wire.LicenseRequest) ([]byte, pending, error) {
 	if err != nil {
 		return nil, pending{}, err
 	}
-	sent, err := pendingOf(msg)
+	sent, err := pendingOf(envelope.GetMsg())
 	if err != nil {
-		// A forged msg need not parse; its answer is then bound to no request id.
-		sent = pending{msg: msg, requestID: random(requestIDLen)}
+		// A forged msg need not parse; no answer has the request id that it is bound to then.
+		sent = pending{msg: envelope.GetMsg(), requestID: random(requestIDLen)}
 	}
 	return body, sent, nil
 }
 
 // pendingOf reads from a serialized LicenseRequest what its answer is judged by.
 func pendingOf(msg []byte) (pending, error) {
+	if len(msg) == 0 {
+		return pending{}, errors.New("parse license request: it is empty")
+	}
 	request := new(wire.LicenseRequest)
 	if err := proto.Unmarshal(msg, request); err != nil {
 		return pending{}, fmt.Errorf("parse license request: %w", err)

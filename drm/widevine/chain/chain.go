@@ -79,7 +79,7 @@ func publicKey(der []byte, algorithm wire.DrmCertificate_Algorithm) (*rsa.Public
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
-	if key.Size() < 256 {
+	if key.N.BitLen() < 2048 {
 		return nil, fmt.Errorf("%w: RSA key of %d bits, want at least 2048", ErrMalformed, key.N.BitLen())
 	}
 	return key, nil
@@ -99,8 +99,8 @@ func VerifyDevice(token []byte, root *rsa.PublicKey, now time.Time) (*Certificat
 	if err != nil {
 		return nil, fmt.Errorf("model certificate: %w", err)
 	}
-	// The types are checked by presence: an absent type reads as ROOT (sheet §4).
-	if device.Fields.Type == nil || device.Fields.GetType() != wire.DrmCertificate_DEVICE {
+	// An absent type reads as ROOT (sheet §4) and is refused like one.
+	if device.Fields.GetType() != wire.DrmCertificate_DEVICE {
 		return nil, fmt.Errorf("device certificate: type %v: %w", device.Fields.GetType(), ErrType)
 	}
 	if model.Fields.GetType() != wire.DrmCertificate_DEVICE_MODEL {

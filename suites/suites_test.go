@@ -1,0 +1,193 @@
+package suites_test
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"slices"
+	"testing"
+
+	"github.com/onsi/ginkgo/v2/formatter"
+
+	"keyflow/drm"
+	"keyflow/drm/provider"
+	"keyflow/drm/secret"
+	"keyflow/drm/widevine"
+	"keyflow/fakes"
+	"keyflow/fixtures"
+	"keyflow/reports"
+	"keyflow/suites"
+)
+
+// target is a fake with the embedded asset's keys, and the target that points at it.
+func target(t *testing.T, faults ...string) (*suites.Target, *fakes.Server) {
+	t.Helper()
+	assets, err := fixtures.Assets()
+	if err != nil {
+		t.Fatal(err)
+	}
+	asset, err := suites.LoadAsset(assets[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys := map[drm.KID]secret.Bytes{}
+	for _, track := range asset.Tracks {
+		keys[track.KID] = track.Key
+	}
+	fake, err := fakes.Start(context.Background(), fakes.Options{Keys: keys, Faults: fakes.Named(faults...)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = fake.Close() })
+	profile, err := provider.Parse("test", []byte(fake.Profile()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	vault := secret.NewVault()
+	fake.AddTo(vault)
+	devices := fake.Authority().Devices()
+	return &suites.Target{
+		Kind: suites.EmbeddedFakes, Profile: profile, Asset: asset, PlatformKind: suites.PlatformHarness,
+		Platform: widevine.NewPlatform(devices[0], fake.Clock()), Second: widevine.NewPlatform(devices[1], fake.Clock()),
+		Client: suites.NewClient(suites.RequestTimeout), Clock: fake.Clock(), Vault: vault, Patience: new(suites.Patience),
+	}, fake
+}
+
+// TestGinkgoAgreesWithTheDirectDriver runs the suites with Ginkgo, silently, against a fake with a fault, and compares
+// each result with the direct driver's. Ginkgo runs one suite a process, so this is the one test that calls RunSpecs.
+func TestGinkgoAgreesWithTheDirectDriver(t *testing.T) {
+	tgt, _ := target(t, "wv-last-key-dropped")
+	plan, err := suites.NewPlan([]*suites.Target{tgt}, []string{"WV-KEY-*", "WV-LIC-0?", "WV-SIG-01"}, "", 7)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var order []string
+	recorder := suites.NewRecorder(func(r reports.Result) { order = append(order, r.ID) })
+	out := captureStdout(t, func() { err = suites.RunSpecs(t.Context(), plan, recorder) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out != "" || formatter.ColorableStdOut == os.Stdout {
+		t.Errorf("Ginkgo is not silent: %q", out)
+	}
+	outcomes := map[reports.Outcome]int{}
+	for _, byGinkgo := range recorder.Results(plan) {
+		c, err := suites.Find(byGinkgo.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		outcomes[byGinkgo.Outcome]++
+		if !slices.ContainsFunc(plan.Selected, func(s suites.Check) bool { return s.ID == c.ID }) {
+			if byGinkgo.Outcome != reports.Excluded {
+				t.Errorf("%s was not selected and is %s", c.ID, byGinkgo.Outcome)
+			}
+			continue
+		}
+		direct, _ := suites.Run(t.Context(), c, tgt)
+		if direct.Outcome != byGinkgo.Outcome || direct.Reason != byGinkgo.Reason || direct.BlockedBy != byGinkgo.BlockedBy {
+			t.Errorf("%s: Ginkgo %s (%s), direct driver %s (%s)", c.ID, byGinkgo.Outcome, byGinkgo.Reason, direct.Outcome, direct.Reason)
+		}
+	}
+	for _, o := range []reports.Outcome{reports.Pass, reports.Fail, reports.Blocked, reports.Excluded} {
+		if outcomes[o] == 0 {
+			t.Errorf("no result is %q: the comparison is too narrow: %v", o, outcomes)
+		}
+	}
+	if slices.IsSorted(order) {
+		t.Error("the order does not follow from the seed")
+	}
+	verdict := suites.Verdict(plan, recorder.Results(plan), "")
+	if verdict.Exit != reports.ExitFailed || verdict.Claim.Conformant {
+		t.Errorf("verdict %+v", verdict)
+	}
+}
+
+// captureStdout returns what f writes to standard output, by whatever way.
+func captureStdout(t *testing.T, f func()) string {
+	t.Helper()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := os.Stdout
+	os.Stdout = w
+	read := make(chan string)
+	go func() {
+		var b bytes.Buffer
+		_, _ = b.ReadFrom(r)
+		read <- b.String()
+	}()
+	f()
+	os.Stdout = old
+	w.Close()
+	return <-read
+}
+
+// TestNothingGivesAKeyAway plants nothing: the fake's real device, content and authority keys are the canaries. They
+// must be in no result and in no transcript, in no encoding.
+func TestNothingGivesAKeyAway(t *testing.T) {
+	tgt, fake := target(t)
+	for _, c := range suites.All() {
+		r, log := suites.Run(t.Context(), c, tgt)
+		text := suites.Message(r) + log.Text()
+		if names := tgt.Vault.Names([]byte(text)); names != nil {
+			t.Errorf("%s gives away %v", c.ID, names)
+		}
+		if c.ID == "WV-KEY-07" && !bytes.Contains([]byte(text), []byte("fingerprint")) {
+			t.Error("the transcript tells no fingerprint: is there one?")
+		}
+	}
+	if total, _ := fake.Count(); total.Received == 0 {
+		t.Error("nothing was sent")
+	}
+}
+
+func TestAnswersOfADeadServer(t *testing.T) {
+	tgt, fake := target(t)
+	if err := tgt.Reach(t.Context()); err != nil {
+		t.Errorf("a running fake cannot be reached: %v", err)
+	}
+	_ = fake.Close()
+	if err := tgt.Reach(t.Context()); err == nil {
+		t.Error("a closed port can be reached")
+	}
+	plan, err := suites.NewPlan([]*suites.Target{tgt}, []string{"WV-LIC-01"}, "", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	recorder := suites.NewRecorder(nil)
+	recorder.Record(suites.Run(t.Context(), plan.Selected[0], tgt))
+	results := recorder.Results(plan)
+	if v := suites.Verdict(plan, results, ""); v.Exit != reports.ExitUnreachable || v.State != reports.Incomplete {
+		t.Errorf("verdict of a dead server: %+v", v)
+	}
+}
+
+func TestInterruptedRun(t *testing.T) {
+	tgt, _ := target(t, "never-answers")
+	ctx, cancel := context.WithCancel(t.Context())
+	check, err := suites.Find("WV-LIC-01")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan reports.Result, 1)
+	go func() {
+		r, _ := suites.Run(ctx, check, tgt)
+		done <- r
+	}()
+	cancel()
+	if r := <-done; r.Outcome != reports.NotRun || r.Reason != "interrupted" {
+		t.Errorf("interrupted check: %s: %s", r.Outcome, suites.Message(r))
+	}
+}
+
+func TestPatience(t *testing.T) {
+	tgt, fake := target(t, "never-answers")
+	tgt.Client = suites.NewClient(50e6)
+	for _, c := range suites.All() {
+		suites.Run(t.Context(), c, tgt)
+	}
+	if total, _ := fake.Count(); total.Received != 3 {
+		t.Errorf("a server that never answers was asked %d times, want 3", total.Received)
+	}
+}
