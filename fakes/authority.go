@@ -75,7 +75,7 @@ func NewAuthority(ctx context.Context, o AuthorityOptions) (*Authority, error) {
 		return nil, fmt.Errorf("make authority: %w", err)
 	}
 	a := &Authority{root: keys[0], model: keys[1], secret: secret.New(random(authoritySecretLen))}
-	created := uint32(o.Clock.Now().Unix()) //nolint:gosec // the certificate's field has 32 bits, until 2106
+	created := uint32(o.Clock.Now().Unix()) // the certificate's field has 32 bits, enough until 2106
 	if err := a.certify(keys[2:], created); err != nil {
 		return nil, fmt.Errorf("make authority: %w", err)
 	}

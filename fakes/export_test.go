@@ -11,8 +11,8 @@ import (
 	"keyflow/drm/widevine/wire"
 )
 
-// IssueDevice issues a device certificate of the authority with edited fields, for the key of one of its devices.
-func (a *Authority) IssueDevice(t testing.TB, key secret.RSAKey, edit func(*wire.DrmCertificate)) widevine.Identity {
+// IssueToken issues a device certificate of the authority with edited fields, for the key of one of its devices.
+func (a *Authority) IssueToken(t testing.TB, key secret.RSAKey, edit func(*wire.DrmCertificate)) []byte {
 	t.Helper()
 	fields := &wire.DrmCertificate{
 		Type: wire.DrmCertificate_DEVICE.Enum(), SerialNumber: random(16), SystemId: proto.Uint32(SystemID),
@@ -26,7 +26,13 @@ func (a *Authority) IssueDevice(t testing.TB, key secret.RSAKey, edit func(*wire
 	if err != nil {
 		t.Fatal(err)
 	}
-	clientID, err := proto.Marshal(clientIdentification(token))
+	return token
+}
+
+// IssueDevice returns the device that [Authority.IssueToken] issues a certificate for.
+func (a *Authority) IssueDevice(t testing.TB, key secret.RSAKey, edit func(*wire.DrmCertificate)) widevine.Identity {
+	t.Helper()
+	clientID, err := proto.Marshal(clientIdentification(a.IssueToken(t, key, edit)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,7 +9,6 @@ import (
 
 	"keyflow/drm"
 	"keyflow/drm/secret"
-	"keyflow/drm/widevine/ladder"
 	"keyflow/drm/widevine/wire"
 )
 
@@ -36,7 +35,7 @@ func answerAnotherRequest(_ *exchange, g *grant, _ *drm.KID) bool {
 }
 
 func constantRequestID(x *exchange, g *grant, _ *drm.KID) bool {
-	constant := x.server.faultBytes("request id", 16)
+	constant := x.server.faultBytes("request id")
 	acted := !bytes.Equal(g.requestID, constant)
 	g.requestID = constant
 	return acted
@@ -77,7 +76,7 @@ func (g *grant) indexOf(scope *drm.KID) int {
 
 func randomKeys(x *exchange, g *grant, scope *drm.KID) bool {
 	return eachKey(g, scope, func(k *grantedKey) {
-		k.key = secret.New(x.server.faultBytes(fmt.Sprintf("key %s of request %d", k.kid, x.record.N), contentKeyLen))
+		k.key = secret.New(x.server.faultBytes(fmt.Sprintf("key %s of request %d", k.kid, x.record.N)))
 	})
 }
 
@@ -107,7 +106,7 @@ func repeatKID(x *exchange, g *grant, scope *drm.KID) bool {
 	}
 	second := g.keys[i]
 	second.iv = random(ivLen)
-	second.key = secret.New(x.server.faultBytes("second key "+second.kid.String(), contentKeyLen))
+	second.key = secret.New(x.server.faultBytes("second key " + second.kid.String()))
 	g.keys = append(g.keys, second)
 	return true
 }
@@ -135,11 +134,11 @@ func zeroPadding(_ *exchange, g *grant, scope *drm.KID) bool {
 }
 
 func constantIV(x *exchange, g *grant, scope *drm.KID) bool {
-	return eachKey(g, scope, func(k *grantedKey) { k.iv = x.server.faultBytes("iv", ivLen) })
+	return eachKey(g, scope, func(k *grantedKey) { k.iv = x.server.faultBytes("iv") })
 }
 
 func constantSessionKey(x *exchange, g *grant, _ *drm.KID) bool {
-	g.sessionKey = secret.New(x.server.faultBytes("session key", ladder.SessionKeyLen))
+	g.sessionKey = secret.New(x.server.faultBytes("session key"))
 	return true
 }
 

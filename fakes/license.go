@@ -5,6 +5,7 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"fmt"
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -161,7 +162,7 @@ func (k grantedKey) wrap(encryption secret.Bytes) ([]byte, error) {
 	if !k.zeroPadded {
 		return ladder.WrapKey(encryption, k.iv, k.key)
 	}
-	padded := append(k.key.Reveal()[:k.key.Len():k.key.Len()], make([]byte, contentKeyLen)...)
+	padded := slices.Concat(k.key.Reveal(), make([]byte, contentKeyLen))
 	wrapped, err := ladder.WrapKey(encryption, k.iv, secret.New(padded))
 	if err != nil {
 		return nil, err

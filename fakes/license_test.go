@@ -275,12 +275,12 @@ func isTrue(t *testing.T, ok bool) {
 func TestDualKeyDevice(t *testing.T) {
 	t.Parallel()
 	devices := authority(t, trusted).Devices()
-	device := authority(t, trusted).IssueDevice(t, devices[0].Key(), func(c *wire.DrmCertificate) {
+	token := authority(t, trusted).IssueToken(t, devices[0].Key(), func(c *wire.DrmCertificate) {
 		c.EncryptionKey = &wire.DrmCertificate_EncryptionKey{
 			PublicKey: x509.MarshalPKCS1PublicKey(devices[1].PublicKey()), Algorithm: wire.DrmCertificate_RSA.Enum(),
 		}
 	})
-	answer := post(t, start(t, fakes.Options{}), ask{device: device}.make(t).body)
+	answer := post(t, start(t, fakes.Options{}), ask{edit: func(m *wire.LicenseRequest) { m.ClientId.Token = token }}.make(t).body)
 	if answer.status != http.StatusOK {
 		t.Fatalf("status %d: %s", answer.status, answer.body)
 	}

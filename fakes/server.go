@@ -271,11 +271,11 @@ func (s *Server) contentKey(kid drm.KID) (secret.Bytes, bool) {
 	return secret.Bytes{}, false
 }
 
-// faultBytes returns n bytes, at most 32, that a fault uses where right behavior has random ones or other ones. They
-// follow from seed and label, and from the authority's secret, so that the printed seed gives no key away.
-func (s *Server) faultBytes(label string, n int) []byte {
-	seed := binary.BigEndian.AppendUint64(nil, uint64(s.seed)) //nolint:gosec // the bits are meant, not the number
+// faultBytes returns 16 bytes that a fault uses as key, IV or id where right behavior has random ones or other ones.
+// They follow from seed and label, and from the authority's secret, so that the printed seed gives no key away.
+func (s *Server) faultBytes(label string) []byte {
+	seed := binary.BigEndian.AppendUint64(nil, uint64(s.seed))
 	h := hmac.New(sha256.New, s.authority.derive("faults", seed))
 	h.Write([]byte(label))
-	return h.Sum(nil)[:n]
+	return h.Sum(nil)[:16]
 }

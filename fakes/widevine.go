@@ -239,7 +239,7 @@ func (x *exchange) resolveKeys() ([]grantedKey, *refusal) {
 			if !x.acts(faultUnknownKIDServed) {
 				continue
 			}
-			key = secret.New(x.server.faultBytes("unknown key "+kid.String(), contentKeyLen))
+			key = secret.New(x.server.faultBytes("unknown key " + kid.String()))
 		}
 		x.record.Granted = append(x.record.Granted, kid)
 		keys = append(keys, grantedKey{

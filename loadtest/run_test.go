@@ -211,6 +211,9 @@ func TestRunCancelled(t *testing.T) {
 	if a.Planned != 2000 || a.Sent < 50 || a.Sent > 1000 || a.NotSent[loadtest.NotSentInterrupted] != 2000-a.Sent || s.seen.Load() != a.Sent || a.Answered != a.Sent {
 		t.Errorf("got %+v, the server counted %d", a, s.seen.Load())
 	}
+	if load.Rate.Percent < 50 {
+		t.Errorf("got rate %+v: what was not due when the run was interrupted counts", load.Rate)
+	}
 	if a.Verified != a.Answered {
 		t.Errorf("%d of %d answers were verified", a.Verified, a.Answered)
 	}

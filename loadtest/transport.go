@@ -72,7 +72,7 @@ func (s *sender) RoundTrip(r *http.Request) (*http.Response, error) {
 	if f.refused {
 		return nil, errNotSent
 	}
-	ctx, cancel := context.WithTimeout(s.hard, time.Hour)
+	ctx, cancel := context.WithTimeout(s.hard, s.timeout)
 	defer cancel()
 	r = r.WithContext(ctx)
 	r.Header = f.request.Header

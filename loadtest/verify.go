@@ -111,7 +111,6 @@ func splitmix(x uint64) uint64 {
 // What is in the queue when the last answer has arrived is judged before the run ends.
 type verifier struct {
 	config Config
-	seed   int64
 	queue  chan *flight
 	held   atomic.Int64 // bytes
 	cut    <-chan struct{}

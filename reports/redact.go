@@ -54,7 +54,7 @@ func (g gate) found(data []byte, plain func([]byte) []byte) []string {
 	if names := g.vault.Names(data); names != nil || plain == nil {
 		return names
 	}
-	return nil
+	return g.vault.Names(plain(data))
 }
 
 // hits renders the report in the gate's formats. It returns the files in which no secret is found, and the formats and

@@ -9,48 +9,16 @@ import (
 
 	"github.com/onsi/ginkgo/v2/formatter"
 
-	"keyflow/drm"
-	"keyflow/drm/provider"
-	"keyflow/drm/secret"
-	"keyflow/drm/widevine"
 	"keyflow/fakes"
-	"keyflow/fixtures"
 	"keyflow/reports"
 	"keyflow/suites"
+	"keyflow/suites/matrix"
 )
 
-// target is a fake with the embedded asset's keys, and the target that points at it.
 func target(t *testing.T, faults ...string) (*suites.Target, *fakes.Server) {
 	t.Helper()
-	assets, err := fixtures.Assets()
-	if err != nil {
-		t.Fatal(err)
-	}
-	asset, err := suites.LoadAsset(assets[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	keys := map[drm.KID]secret.Bytes{}
-	for _, track := range asset.Tracks {
-		keys[track.KID] = track.Key
-	}
-	fake, err := fakes.Start(context.Background(), fakes.Options{Keys: keys, Faults: fakes.Named(faults...)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = fake.Close() })
-	profile, err := provider.Parse("test", []byte(fake.Profile()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	vault := secret.NewVault()
-	fake.AddTo(vault)
-	devices := fake.Authority().Devices()
-	return &suites.Target{
-		Kind: suites.EmbeddedFakes, Profile: profile, Asset: asset, PlatformKind: suites.PlatformHarness,
-		Platform: widevine.NewPlatform(devices[0], fake.Clock()), Second: widevine.NewPlatform(devices[1], fake.Clock()),
-		Client: suites.NewClient(suites.RequestTimeout), Clock: fake.Clock(), Vault: vault, Patience: new(suites.Patience),
-	}, fake
+	fake, tgt := matrix.Start(t, "cenc-3key", faults...)
+	return tgt, fake
 }
 
 // TestGinkgoAgreesWithTheDirectDriver runs the suites with Ginkgo, silently, against a fake with a fault, and compares

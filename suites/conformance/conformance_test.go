@@ -5,7 +5,6 @@ package conformance_test
 
 import (
 	"cmp"
-	"context"
 	"os"
 	"path/filepath"
 	"testing"
@@ -13,13 +12,12 @@ import (
 	"github.com/onsi/ginkgo/v2"
 	"github.com/onsi/gomega"
 
-	"keyflow/drm"
 	"keyflow/drm/provider"
 	"keyflow/drm/secret"
-	"keyflow/drm/widevine"
 	"keyflow/fakes"
 	"keyflow/fixtures"
 	"keyflow/suites"
+	"keyflow/suites/matrix"
 )
 
 func TestConformance(t *testing.T) {
@@ -35,43 +33,37 @@ func TestConformance(t *testing.T) {
 	ginkgo.RunSpecs(t, "keyflow conformance")
 }
 
+// embedded is the content that the suites run on unless KEYFLOW_ASSET names another.
+const embedded = "cenc-3key"
+
 func newTarget(t *testing.T) *suites.Target {
 	t.Helper()
-	asset := openAsset(t)
-	target := &suites.Target{
-		Kind: suites.Server, Asset: asset, PlatformKind: suites.PlatformNone, Vault: secret.NewVault(),
-		Client: suites.NewClient(suites.RequestTimeout), Patience: new(suites.Patience),
-	}
-	var authority *fakes.Authority
-	var err error
-	if path := os.Getenv("KEYFLOW_PROFILE"); path != "" {
-		if target.Profile, err = provider.Load(path); err != nil {
-			t.Fatal(err)
-		}
-		if dir := os.Getenv("KEYFLOW_AUTHORITY"); dir != "" {
-			if authority, err = fakes.ReadAuthority(dir); err != nil {
-				t.Fatal(err)
-			}
-		}
-	} else {
-		authority = startFake(t, target)
-	}
-	if authority == nil {
+	path := os.Getenv("KEYFLOW_PROFILE")
+	if path == "" {
+		_, target := matrix.Start(t, cmp.Or(os.Getenv("KEYFLOW_ASSET"), embedded))
 		return target
 	}
-	authority.AddTo(target.Vault)
-	target.PlatformKind = suites.PlatformHarness
-	devices := authority.Devices()
-	target.Platform = widevine.NewPlatform(devices[0], target.Clock)
-	if len(devices) > 1 {
-		target.Second = widevine.NewPlatform(devices[1], target.Clock)
+	profile, err := provider.Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	target := &suites.Target{
+		Kind: suites.Server, Profile: profile, Asset: openAsset(t), PlatformKind: suites.PlatformNone, Vault: secret.NewVault(),
+		Client: suites.NewClient(suites.RequestTimeout), Patience: new(suites.Patience),
+	}
+	if dir := os.Getenv("KEYFLOW_AUTHORITY"); dir != "" {
+		authority, err := fakes.ReadAuthority(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		matrix.Trust(target, authority)
 	}
 	return target
 }
 
 func openAsset(t *testing.T) *suites.Asset {
 	t.Helper()
-	name := cmp.Or(os.Getenv("KEYFLOW_ASSET"), "cenc-3key")
+	name := cmp.Or(os.Getenv("KEYFLOW_ASSET"), embedded)
 	open := fixtures.Open
 	if name != filepath.Base(name) {
 		open = fixtures.OpenDir
@@ -85,22 +77,4 @@ func openAsset(t *testing.T) *suites.Asset {
 		t.Fatal(err)
 	}
 	return asset
-}
-
-func startFake(t *testing.T, target *suites.Target) *fakes.Authority {
-	t.Helper()
-	keys := map[drm.KID]secret.Bytes{}
-	for _, track := range target.Asset.Tracks {
-		keys[track.KID] = track.Key
-	}
-	fake, err := fakes.Start(context.WithoutCancel(t.Context()), fakes.Options{Keys: keys})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = fake.Close() })
-	if target.Profile, err = provider.Parse("fake", []byte(fake.Profile())); err != nil {
-		t.Fatal(err)
-	}
-	target.Kind, target.Clock = suites.EmbeddedFakes, fake.Clock()
-	return fake.Authority()
 }

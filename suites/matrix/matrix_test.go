@@ -1,76 +1,42 @@
-// Package matrix proves that every check can fail: it runs checks against fakes with faults. It is the one place that
-// imports suites and fakes.
 package matrix_test
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"testing"
 	"time"
 
-	"keyflow/drm"
-	"keyflow/drm/provider"
-	"keyflow/drm/secret"
-	"keyflow/drm/widevine"
 	"keyflow/fakes"
-	"keyflow/fixtures"
 	"keyflow/reports"
 	"keyflow/suites"
+	"keyflow/suites/matrix"
 )
 
 // clientTimeout is short: faults that hang must not make the matrix slow.
 const clientTimeout = 400 * time.Millisecond
 
-// bench is a fake and a target that points at it.
-type bench struct {
-	fake   *fakes.Server
-	target *suites.Target
+// asset is the content that the matrix runs on: it has several keys.
+const asset = "cenc-3key"
+
+func start(t *testing.T) (*fakes.Server, *suites.Target) {
+	t.Helper()
+	fake, target := matrix.Start(t, asset)
+	target.Client, target.Patience = suites.NewClient(clientTimeout), nil
+	return fake, target
 }
 
-func newBench(t *testing.T) *bench {
+func set(t *testing.T, fake *fakes.Server, fault string) {
 	t.Helper()
-	opened, err := fixtures.Assets()
-	if err != nil {
-		t.Fatal(err)
-	}
-	asset, err := suites.LoadAsset(opened[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	keys := map[drm.KID]secret.Bytes{}
-	for _, track := range asset.Tracks {
-		keys[track.KID] = track.Key
-	}
-	fake, err := fakes.Start(context.Background(), fakes.Options{Keys: keys})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = fake.Close() })
-	profile, err := provider.Parse("matrix", []byte(fake.Profile()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	devices := fake.Authority().Devices()
-	return &bench{fake, &suites.Target{
-		Kind: suites.EmbeddedFakes, Profile: profile, Asset: asset, PlatformKind: suites.PlatformHarness,
-		Platform: widevine.NewPlatform(devices[0], fake.Clock()), Second: widevine.NewPlatform(devices[1], fake.Clock()),
-		Client: suites.NewClient(clientTimeout), Clock: fake.Clock(), Vault: secret.NewVault(),
-	}}
-}
-
-func (b *bench) set(t *testing.T, fault string) {
-	t.Helper()
-	if err := b.fake.SetFaults(fakes.Named(fault)...); err != nil {
+	if err := fake.SetFaults(fakes.Named(fault)...); err != nil {
 		t.Fatal(err)
 	}
 }
 
 // TestCleanRun: the fault-free fake turns nothing red.
 func TestCleanRun(t *testing.T) {
-	b := newBench(t)
+	_, target := start(t)
 	for _, c := range suites.All() {
-		if r, _ := suites.Run(t.Context(), c, b.target); r.Outcome != reports.Pass {
+		if r, _ := suites.Run(t.Context(), c, target); r.Outcome != reports.Pass {
 			t.Errorf("%s: %s: %s", c.ID, r.Outcome, suites.Message(r))
 		}
 	}
@@ -79,20 +45,20 @@ func TestCleanRun(t *testing.T) {
 // TestEveryCheckCanFail runs each check against each of its own faults: outcome and reason must be those that it names,
 // and the fake must have exercised the fault.
 func TestEveryCheckCanFail(t *testing.T) {
-	b := newBench(t)
+	fake, target := start(t)
 	for _, c := range suites.All() {
 		if len(c.Kills) == 0 {
 			t.Errorf("%s names no fault that it detects", c.ID)
 		}
 		for _, k := range c.Kills {
 			t.Run(c.ID+"/"+k.Fault, func(t *testing.T) {
-				b.set(t, k.Fault)
-				before := b.fake.Exercised(k.Fault)
-				r, _ := suites.Run(t.Context(), c, b.target)
+				set(t, fake, k.Fault)
+				before := fake.Exercised(k.Fault)
+				r, _ := suites.Run(t.Context(), c, target)
 				if r.Outcome != k.Outcome || r.Reason != string(k.Reason) {
 					t.Errorf("%s (%s), want %s (%s): %s", r.Outcome, r.Reason, k.Outcome, k.Reason, suites.Message(r))
 				}
-				if b.fake.Exercised(k.Fault) == before {
+				if fake.Exercised(k.Fault) == before {
 					t.Error("the fake did not exercise the fault")
 				}
 				if r.Expected == "" || r.Seen == "" || r.Step == "" || r.Hint == "" {
@@ -117,15 +83,15 @@ func TestFaultsFailOnlyWhoNamesThem(t *testing.T) {
 	if testing.Short() {
 		t.Skip("all pairs take a while")
 	}
-	b := newBench(t)
-	b.target.Patience = new(suites.Patience)
+	fake, target := start(t)
+	target.Patience = new(suites.Patience)
 	for _, f := range fakes.Catalogue() {
 		t.Run(f.Name, func(t *testing.T) {
-			b.set(t, f.Name)
-			*b.target.Patience = suites.Patience{}
+			set(t, fake, f.Name)
+			*target.Patience = suites.Patience{}
 			named, red := 0, 0
 			for _, c := range suites.All() {
-				r, _ := suites.Run(t.Context(), c, b.target)
+				r, _ := suites.Run(t.Context(), c, target)
 				bad := slices.Contains([]reports.Outcome{reports.Fail, reports.Warn, reports.Info, reports.Error}, r.Outcome)
 				kills := slices.ContainsFunc(c.Kills, func(k suites.Kill) bool { return k.Fault == f.Name })
 				if kills {

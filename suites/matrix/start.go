@@ -1,0 +1,61 @@
+// Package matrix proves that every check can fail: its tests run checks against fakes with faults. It is the one place
+// that imports suites and fakes, so the tests of suites get their fake from here too.
+package matrix
+
+import (
+	"context"
+	"testing"
+
+	"keyflow/drm"
+	"keyflow/drm/provider"
+	"keyflow/drm/secret"
+	"keyflow/drm/widevine"
+	"keyflow/fakes"
+	"keyflow/fixtures"
+	"keyflow/suites"
+)
+
+// Start starts a fake with the keys of an embedded asset, and returns it with a target that points at it. Both end with
+// the test.
+func Start(tb testing.TB, asset string, faults ...string) (*fakes.Server, *suites.Target) {
+	tb.Helper()
+	opened, err := fixtures.Open(asset)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	loaded, err := suites.LoadAsset(opened)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	keys := map[drm.KID]secret.Bytes{}
+	for _, track := range loaded.Tracks {
+		keys[track.KID] = track.Key
+	}
+	// The test's own context ends before its cleanups, which would cut off what they still ask of the fake.
+	fake, err := fakes.Start(context.WithoutCancel(tb.Context()), fakes.Options{Keys: keys, Faults: fakes.Named(faults...)})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = fake.Close() })
+	profile, err := provider.Parse("fake", []byte(fake.Profile()))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	target := &suites.Target{
+		Kind: suites.EmbeddedFakes, Profile: profile, Asset: loaded,
+		Client: suites.NewClient(suites.RequestTimeout), Clock: fake.Clock(), Vault: secret.NewVault(), Patience: new(suites.Patience),
+	}
+	fake.AddTo(target.Vault)
+	Trust(target, fake.Authority())
+	return fake, target
+}
+
+// Trust gives the target the devices of an authority as its platforms.
+func Trust(target *suites.Target, authority *fakes.Authority) {
+	authority.AddTo(target.Vault)
+	devices := authority.Devices()
+	target.PlatformKind, target.Platform = suites.PlatformHarness, widevine.NewPlatform(devices[0], target.Clock)
+	if len(devices) > 1 {
+		target.Second = widevine.NewPlatform(devices[1], target.Clock)
+	}
+}
