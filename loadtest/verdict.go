@@ -41,6 +41,6 @@ func Verdict(l *reports.Load, asked bool, interrupted string) reports.Verdict {
 	if interrupted != "" {
 		v.Summary += "; the run ended early: " + interrupted
 	}
-	v.Claim = reports.Claim{Text: "no claim of conformance: a load run measures"}
+	v.Claim = reports.Claim{Text: "no claim: a load run measures, it judges no requirement"}
 	return v
 }

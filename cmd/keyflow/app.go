@@ -87,7 +87,7 @@ Without a profile, everything runs against fake servers on this machine: nothing
 
 func noArguments(c *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return usage(fmt.Errorf("%s takes no arguments, seen %q", c.CommandPath(), args[0]), c.CommandPath()+" --help shows its flags")
+		return usage(fmt.Errorf("%s takes no arguments, seen %q", c.Name(), args[0]), c.CommandPath()+" --help shows its flags")
 	}
 	return nil
 }

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"keyflow/drm"
 )
@@ -138,11 +140,24 @@ func (p *Profile) classify(status int, header http.Header, body []byte) Class {
 }
 
 func (p *Profile) statusProblem(status int, body []byte) Problem {
-	want := fmt.Sprintf("HTTP %s with a body", strings.Trim(strings.Join(strings.Fields(fmt.Sprint(p.Response.OKStatus)), " or "), "[]"))
+	want := fmt.Sprintf("HTTP %s with a body", strings.Trim(strings.ReplaceAll(fmt.Sprint(p.Response.OKStatus), " ", " or "), "[]"))
 	if slices.Contains(p.Response.OKStatus, status) && len(body) == 0 {
 		return Problem{ReasonEmpty, want, "an empty body"}
 	}
-	return Problem{ReasonStatus, want, fmt.Sprintf("HTTP %d %s", status, http.StatusText(status))}
+	seen := fmt.Sprintf("HTTP %d %s", status, http.StatusText(status))
+	if words := readable(body); words != "" {
+		seen += ": " + words
+	}
+	return Problem{ReasonStatus, want, seen}
+}
+
+// readable returns the start of a refusal's body if it is text: a service's own words say most about what is wrong.
+func readable(body []byte) string {
+	text := strings.Join(strings.Fields(string(body[:min(len(body), maxSeen)])), " ")
+	if strings.ContainsFunc(text, func(r rune) bool { return r == utf8.RuneError || !unicode.IsPrint(r) }) {
+		return ""
+	}
+	return text
 }
 
 func (p *Profile) contentTypeProblem(header http.Header) *Problem {
