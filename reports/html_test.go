@@ -214,3 +214,15 @@ func TestHostileText(t *testing.T) {
 		t.Error("the page links to a script")
 	}
 }
+
+func TestTranscriptLink(t *testing.T) {
+	t.Parallel()
+	for path, want := range map[string]string{
+		"transcripts/WV-LIC-01.txt": "transcripts/WV-LIC-01.txt", "": "", "javascript:alert(1)": "", "transcripts/": "", "transcripts/../x": "",
+		"transcripts/a/b": "", "/transcripts/a": "", "transcripts/%2e%2e": "", "//host/transcripts/a": "",
+	} {
+		if got := transcriptLink(path); got != want {
+			t.Errorf("transcriptLink(%q) = %q, want %q", path, got, want)
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -124,20 +125,58 @@ func (s *summary) outcome(o Outcome) string {
 	return s.paint(strings.ToUpper(string(o)), bold, outcomeColor(o))
 }
 
-// brief lists results one a line, with the reason below.
+// brief lists results one a line, with the reason below. Undecided results that have outcome and reason in common share
+// them: one thing that is wrong often blocks a dozen checks.
 func (s *summary) brief(results []Result) {
-	for _, res := range results[:min(len(results), shownRows)] {
-		s.line(fmt.Sprintf("%s %s  %s", s.paint(string(res.Outcome), outcomeColor(res.Outcome)), s.paint(res.ID, bold), oneLine(res.Title)))
-		for _, l := range wrap(clip(oneLine(because(res)), summaryClip/3), s.width-4) {
+	groups := byReason(results)
+	for _, g := range groups[:min(len(groups), shownRows)] {
+		what := s.paint(g[0].ID, bold) + "  " + oneLine(g[0].Title)
+		if len(g) > 1 {
+			what = count(len(g)) + " checks"
+		}
+		s.line(s.paint(string(g[0].Outcome), outcomeColor(g[0].Outcome)) + " " + what)
+		if len(g) > 1 {
+			for _, l := range wrap(idsOf(g), s.width-4) {
+				s.line("    " + s.paint(l, bold))
+			}
+		}
+		for _, l := range wrap(clip(oneLine(because(g[0])), summaryClip/3), s.width-4) {
 			s.line("    " + s.paint(l, dim))
 		}
 	}
-	if more := len(results) - shownRows; more > 0 {
+	if more := len(groups) - shownRows; more > 0 {
 		s.line(s.paint("    and "+count(more)+" more in the report", dim))
 	}
 	if len(results) > 0 {
 		s.line("")
 	}
+}
+
+// byReason groups undecided results by outcome and reason, in the order of their first appearance. Missed requirements
+// stay alone: each is a matter of its own.
+func byReason(results []Result) [][]Result {
+	var groups [][]Result
+	index := map[[2]string]int{}
+	for _, r := range results {
+		key := [2]string{string(r.Outcome), because(r)}
+		i, seen := index[key]
+		if !seen || r.Outcome == Warn || r.Outcome == Info {
+			i = len(groups)
+			index[key] = i
+			groups = append(groups, nil)
+		}
+		groups[i] = append(groups[i], r)
+	}
+	return groups
+}
+
+func idsOf(results []Result) string {
+	ids := make([]string, len(results))
+	for i, r := range results {
+		ids[i] = r.ID
+	}
+	slices.Sort(ids)
+	return strings.Join(slices.Compact(ids), ", ")
 }
 
 func (s *summary) load(l *Load) {

@@ -134,8 +134,9 @@ func claimTitle(c Claim) string {
 
 // claimText is the claim's sentence without the words of [claimTitle] in front of it, to be shown beside them.
 func claimText(c Claim) string {
-	if text, ok := strings.CutPrefix(c.Text, "no claim:"); ok && !c.Conformant {
-		return strings.TrimSpace(text)
+	said := "no claim:"
+	if c.Conformant {
+		said = "conformant "
 	}
-	return c.Text
+	return strings.TrimSpace(strings.TrimPrefix(c.Text, said))
 }

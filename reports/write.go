@@ -176,7 +176,7 @@ func checkOurs(dir string) error {
 
 // isReport reports whether the file is a report of any version: other tools write a report.json too.
 func isReport(path string) bool {
-	f, err := os.Open(path) //nolint:gosec // the user names the directory of the report
+	f, err := os.Open(path)
 	if err != nil {
 		return false
 	}

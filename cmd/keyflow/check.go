@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -120,8 +122,10 @@ func stopExit(stopped error) int {
 func (a *app) finish(f *targetFlags, s *setting, r *reports.Report, transcripts map[string]string) error {
 	written, err := reports.Write(f.out, r, s.vault, transcripts)
 	if err != nil {
-		// The results must not be lost with the report: they are told on the terminal at least.
-		_ = reports.Summary(a.err, reports.Redact(r, s.vault), reports.SummaryOptions{})
+		if !errors.Is(err, reports.ErrSecret) {
+			// The results must not be lost with the report: they are told on the terminal at least.
+			_ = reports.Summary(a.err, reports.Redact(r, s.vault), reports.SummaryOptions{})
+		}
 		return harness(err)
 	}
 	a.exit = written.Report.Verdict.Exit
@@ -132,6 +136,11 @@ func (a *app) finish(f *targetFlags, s *setting, r *reports.Report, transcripts 
 	if err := reports.Summary(a.out, written.Report, reports.SummaryOptions{Color: a.color}); err != nil {
 		return harness(fmt.Errorf("write summary: %w", err))
 	}
-	fmt.Fprintf(a.out, "\nreport: %s/report.html (also report.json, report.md, junit.xml)\n", f.out)
+	fmt.Fprintf(a.out, "\nreport in %s: %s\n", f.out, strings.Join(mainFiles(written.Files), ", "))
 	return nil
+}
+
+// mainFiles leaves the transcripts out.
+func mainFiles(files []string) []string {
+	return slices.DeleteFunc(slices.Clone(files), func(name string) bool { return strings.HasPrefix(name, reports.TranscriptDir+"/") })
 }

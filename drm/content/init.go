@@ -209,14 +209,7 @@ func entryFormats(data []byte, moov box) ([]string, error) {
 	return formats, nil
 }
 
-// decodeBox hands a reduced moov or moof to the box library. The library is made for well-formed files and asserts types
-// and lengths here and there without checking; reduce takes the known ways to it away, and the recover, the only one in
-// this package, keeps an unknown one from ending a run that is about a server and not about the file.
-func decodeBox(reduced []byte) (b mp4.Box, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			b, err = nil, fmt.Errorf("malformed box: %v", r)
-		}
-	}()
+// decodeBox hands a reduced moov or moof to the box library.
+func decodeBox(reduced []byte) (mp4.Box, error) {
 	return mp4.DecodeBoxSR(0, bits.NewFixedSliceReader(reduced))
 }

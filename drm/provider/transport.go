@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"syscall"
 
 	"keyflow/drm"
@@ -87,7 +88,8 @@ func transportReason(err error, reading bool) drm.Reason {
 		return ReasonTLS
 	case reading && errors.Is(err, io.ErrUnexpectedEOF):
 		return ReasonTruncated
-	case isOneOf(err, io.EOF, io.ErrUnexpectedEOF):
+	// net/http tells in words only that a kept connection was closed while the request was on its way.
+	case isOneOf(err, io.EOF, io.ErrUnexpectedEOF), strings.Contains(err.Error(), "server closed idle connection"):
 		return ReasonClosed
 	default:
 		return ReasonTransport
@@ -118,7 +120,7 @@ func clip(s string) string {
 	if len(s) <= maxSeen {
 		return s
 	}
-	return s[:maxSeen] + "…"
+	return strings.ToValidUTF8(s[:maxSeen], "") + "…"
 }
 
 // ReadBody reads the body of an answer, at most MaxBytes of the profile, and closes it. Its error is a [*TransportError].
