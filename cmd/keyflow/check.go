@@ -55,6 +55,9 @@ func (a *app) check(ctx context.Context, f *checkFlags) error {
 	if err != nil {
 		return usage(err, "keyflow list checks shows ids and levels; a label filter is for example 'MUST && (KEY || SIG)'")
 	}
+	if err := f.ready(); err != nil {
+		return err
+	}
 	plan.Strict = f.strict
 	progress := a.checkProgress(plan, f.json)
 	recorder := suites.NewRecorder(progress.result)

@@ -76,6 +76,9 @@ func (a *app) load(ctx context.Context, f *loadFlags) error {
 	if err := s.aim(ctx, config); err != nil {
 		return err
 	}
+	if err := f.ready(); err != nil {
+		return err
+	}
 	progress := a.loadProgress(f.json)
 	config.Progress = progress.update
 	progress.start(s, config)

@@ -49,9 +49,6 @@ func (f *targetFlags) prepare(ctx context.Context) (*setting, error) {
 	if err := f.consistent(); err != nil {
 		return nil, err
 	}
-	if err := reports.CheckDir(f.out); err != nil {
-		return nil, usage(err, "name another directory with --out")
-	}
 	assets, err := f.assets()
 	if err != nil {
 		return nil, err
@@ -77,6 +74,14 @@ func (f *targetFlags) prepare(ctx context.Context) (*setting, error) {
 	}
 	s.addTargets(f, profiles, assets)
 	return s, nil
+}
+
+// ready reports whether the report can be written, before a long run that would be lost with it.
+func (f *targetFlags) ready() error {
+	if err := reports.CheckDir(f.out); err != nil {
+		return usage(err, "name another directory with --out")
+	}
+	return nil
 }
 
 // consistent refuses flags that contradict each other.

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"keyflow/drm"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"keyflow": main})
+}
+
+// TestScripts runs the command lines of testdata as a user would. Beside testscript's own commands there is
+//
+//	exits CODE COMMAND [ARG...]   run a command that must end with this exit code
+//	foreign-asset                 make a DASH asset with KIDs of its own in asset/, and its keys in keys.txt
+//	running FILE                  wait until a fake in the background has written this file of its export
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata",
+		RequireExplicitExec: true,
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"exits":         exits,
+			"foreign-asset": foreignAsset,
+			"running":       running,
+		},
+	})
+}
+
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE COMMAND [ARG...]")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := 0
+	err = ts.Exec(args[1], args[2:]...)
+	var exit *exec.ExitError
+	switch {
+	case errors.As(err, &exit):
+		got = exit.ExitCode()
+	case err != nil:
+		ts.Fatalf("%v", err)
+	}
+	if got != want {
+		ts.Fatalf("exit code %d, want %d", got, want)
+	}
+}
+
+var mpdBox = regexp.MustCompile(`(?s)<cenc:pssh>.*?</cenc:pssh>`)
+
+// foreignAsset turns the embedded asset into one that keyflow does not know: other KIDs, no manifest, and so neither keys
+// nor hashes. The MPD keeps its default_KIDs and loses its boxes, those of the init segments remain.
+func foreignAsset(ts *testscript.TestScript, _ bool, _ []string) {
+	source := filepath.Join(sourceDir, "../../fixtures/assets/cenc-3key")
+	var manifest struct {
+		Tracks []struct{ KID, Key string }
+	}
+	text, err := os.ReadFile(filepath.Join(source, "manifest.json"))
+	ts.Check(err)
+	ts.Check(json.Unmarshal(text, &manifest))
+	var keys strings.Builder
+	replace := func(b []byte) []byte { return mpdBox.ReplaceAll(b, nil) }
+	for _, t := range manifest.Tracks {
+		old, err := drm.ParseKID(t.KID)
+		ts.Check(err)
+		kid := old
+		kid[15] ^= 0xff
+		fmt.Fprintf(&keys, "%s:%s\n", kid, t.Key)
+		before := replace
+		replace = func(b []byte) []byte {
+			b = bytes.ReplaceAll(before(b), old[:], kid[:])
+			return bytes.ReplaceAll(b, []byte(old.String()), []byte(kid.String()))
+		}
+	}
+	ts.Check(os.WriteFile(ts.MkAbs("keys.txt"), []byte(keys.String()), 0o600))
+	ts.Check(os.Mkdir(ts.MkAbs("asset"), 0o700))
+	files, err := os.ReadDir(source)
+	ts.Check(err)
+	for _, f := range files {
+		if f.Name() == "manifest.json" {
+			continue
+		}
+		content, err := os.ReadFile(filepath.Join(source, f.Name()))
+		ts.Check(err)
+		ts.Check(os.WriteFile(ts.MkAbs("asset/"+f.Name()), replace(content), 0o600))
+	}
+}
+
+// sourceDir is the folder of this package: tests start in it, scripts leave it.
+var sourceDir, _ = os.Getwd()
+
+// running polls, because the script's background command cannot tell when it is ready.
+func running(ts *testscript.TestScript, _ bool, args []string) {
+	for range 300 {
+		if _, err := os.Stat(ts.MkAbs(args[0])); err == nil {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	ts.Fatalf("%s did not appear within 15 s", args[0])
+}
