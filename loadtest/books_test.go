@@ -21,9 +21,10 @@ func testConfig(rate int64, d time.Duration) Config {
 	}
 }
 
-// settled returns a run after n requests that went well, without a network.
-func settled(t *testing.T, n int64) *run {
+// settled returns a run after twenty requests that went well, without a network.
+func settled(t *testing.T) *run {
 	t.Helper()
+	const n int64 = 20
 	c, err := testConfig(n, time.Second).prepare()
 	if err != nil {
 		t.Fatal(err)
@@ -45,7 +46,7 @@ func settled(t *testing.T, n int64) *run {
 // TestBalanceNoticesEveryLoss moves one counter at a time: no equation may be blind.
 func TestBalanceNoticesEveryLoss(t *testing.T) {
 	t.Parallel()
-	if r := settled(t, 20); !r.balanced() {
+	if r := settled(t); !r.balanced() {
 		t.Fatal("a run without loss does not balance")
 	}
 	for name, lose := range map[string]func(*run){
@@ -71,7 +72,7 @@ func TestBalanceNoticesEveryLoss(t *testing.T) {
 		"a lag":          func(r *run) { _ = r.books.operations[drm.KindLicense].lag.record(1) },
 		"a whole flight": func(r *run) { r.pacer.released.Add(1); r.sender.sent.Add(1) },
 	} {
-		r := settled(t, 20)
+		r := settled(t)
 		lose(r)
 		if r.balanced() {
 			t.Errorf("%s: the loss was not noticed", name)
@@ -157,7 +158,7 @@ func TestHistogramClamps(t *testing.T) {
 
 func TestLimits(t *testing.T) {
 	t.Parallel()
-	if r := settled(t, 20); len(r.limits(must(r.report()))) != 0 {
+	if r := settled(t); len(r.limits(must(r.report()))) != 0 {
 		t.Errorf("a run without trouble is limited by %q", r.limits(must(r.report())))
 	}
 	for name, limit := range map[string]func(*run){
@@ -169,7 +170,7 @@ func TestLimits(t *testing.T) {
 		"exhausted": func(r *run) { r.books.classes[string(provider.ReasonExhausted)] = 1 },
 		"beyond":    func(r *run) { r.books.operations[drm.KindLicense].lag.beyond = 1 },
 	} {
-		r := settled(t, 20)
+		r := settled(t)
 		limit(r)
 		load, err := r.report()
 		if err != nil {

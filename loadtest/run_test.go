@@ -224,7 +224,7 @@ func TestRunCancelledWithRequestsInFlight(t *testing.T) {
 	ctx, cancel := context.WithCancel(bounded(t))
 	defer cancel()
 	var n atomic.Int64
-	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+	s := serve(t, func(_ http.ResponseWriter, r *http.Request) {
 		if n.Add(1) == 4 {
 			cancel()
 		}

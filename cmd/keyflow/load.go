@@ -189,7 +189,7 @@ func (a *app) finishLoad(ctx context.Context, f *loadFlags, s *setting, load *re
 	}
 	if s.fake != nil {
 		total, _ := s.fake.Count()
-		counted := int64(total.Received) //nolint:gosec // a count of requests
+		counted := int64(total.Received)
 		load.Accounting.ServerCounted = &counted
 	}
 	r := s.report("load", f.faults)

@@ -192,7 +192,7 @@ func (e *element) nth(name string) int {
 
 // enter sets the scope of what is inside the element, the nth of its name.
 func (e *element) enter(t xml.StartElement, n int) {
-	node := Node{Index: n, ID: attr(t, "", "id")}
+	node := Node{Index: n, ID: attr(t, "id")}
 	switch t.Name.Local {
 	case "Period":
 		e.scope = Place{Period: node}
@@ -203,10 +203,10 @@ func (e *element) enter(t xml.StartElement, n int) {
 	}
 }
 
-// attr returns the value of an attribute, "" if it is not there.
-func attr(t xml.StartElement, space, local string) string {
+// attr returns the value of an attribute without a namespace, "" if it is not there.
+func attr(t xml.StartElement, local string) string {
 	for _, a := range t.Attr {
-		if a.Name.Space == space && a.Name.Local == local {
+		if a.Name.Space == "" && a.Name.Local == local {
 			return a.Value
 		}
 	}
@@ -215,10 +215,10 @@ func attr(t xml.StartElement, space, local string) string {
 
 // protection starts a ContentProtection element.
 func (r *mpdReader) protection(t xml.StartElement, place Place) {
-	place.SchemeIDURI = attr(t, "", "schemeIdUri")
-	d := &descriptor{place: place, depth: len(r.stack), refID: attr(t, "", "refId"), ref: attr(t, "", "ref")}
+	place.SchemeIDURI = attr(t, "schemeIdUri")
+	d := &descriptor{place: place, depth: len(r.stack), refID: attr(t, "refId"), ref: attr(t, "ref")}
 	if strings.EqualFold(strings.TrimSpace(place.SchemeIDURI), uriProtection) {
-		scheme, _, _ := strings.Cut(attr(t, "", "value"), ":") // a version may follow
+		scheme, _, _ := strings.Cut(attr(t, "value"), ":") // a version may follow
 		d.scheme = drm.Scheme(strings.TrimSpace(scheme))
 	}
 	for _, a := range t.Attr {

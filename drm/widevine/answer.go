@@ -88,7 +88,7 @@ func (x *examination) envelope() bool {
 	}
 	x.answer.Envelope = e
 	x.unknown("SignedMessage", e)
-	if e.Type != nil && e.GetType() == wire.SignedMessage_LICENSE {
+	if e.GetType() == wire.SignedMessage_LICENSE { // absent reads as a request
 		return true
 	}
 	if e.GetType() == wire.SignedMessage_ERROR_RESPONSE {
@@ -177,7 +177,7 @@ func (x *examination) signature() {
 		return
 	}
 	const expected = "HMAC-SHA256 over the core message and msg with the server's derived key"
-	if len(core) > 0 && hmac.Equal(ladder.MAC(x.keys.Server, nil, e.GetMsg()), got) {
+	if hmac.Equal(ladder.MAC(x.keys.Server, nil, e.GetMsg()), got) {
 		x.fatal(ReasonSignatureCore, stepSignature, expected, "valid over msg only")
 		return
 	}
