@@ -184,9 +184,9 @@ func keysDecrypt(e *Env) {
 		case err != nil:
 			e.block("read the asset", err)
 		case p.Outcome == content.Disproved || p.Outcome == content.NoKey:
-			e.Fail(Failure{Reason: reasonNotDecrypted, Step: "decrypt " + track.Label, Expected: p.Expected, Seen: p.Seen})
+			e.Fail(Failure{Reason: reasonNotDecrypted, Step: "decrypt track " + track.Label, Expected: p.Expected, Seen: p.Seen})
 		case p.Outcome == content.Unverifiable:
-			open = append(open, fmt.Sprintf("%s: %s", track.Label, p.Seen))
+			open = append(open, fmt.Sprintf("%s track %s: %s", track.Type, track.Label, p.Seen))
 			e.result.Hint = p.Hint
 		default:
 			proved = append(proved, fmt.Sprintf("%s (%d samples by %s)", track.Label, p.Samples, p.Method))

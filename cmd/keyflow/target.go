@@ -173,6 +173,9 @@ func (s *setting) startFake(ctx context.Context, f *targetFlags, assets []*suite
 	if o.Keys, o.TrackLabels, err = keyStore(assets, f.assetKeys); err != nil {
 		return nil, err
 	}
+	if err := allKeys(assets, o.Keys); err != nil {
+		return nil, err
+	}
 	if s.fake, err = fakes.Start(context.WithoutCancel(ctx), o); err != nil {
 		return nil, harness(err)
 	}
@@ -183,6 +186,18 @@ func (s *setting) startFake(ctx context.Context, f *targetFlags, assets []*suite
 		return nil, harness(err)
 	}
 	return p, nil
+}
+
+// allKeys refuses assets that the embedded fakes could not serve: every check would end in their refusal.
+func allKeys(assets []*suites.Asset, keys map[drm.KID]secret.Bytes) error {
+	for _, a := range assets {
+		lacking := slices.DeleteFunc(a.KIDs(), func(kid drm.KID) bool { return !keys[kid].IsZero() })
+		if len(lacking) > 0 {
+			return usage(fmt.Errorf("asset %s: the embedded fakes have no key for KID %s", a.Name, drm.JoinKIDs(lacking)),
+				"give them the content's keys with --asset-keys FILE, or test the real server with --profile FILE")
+		}
+	}
+	return nil
 }
 
 func parseFaults(names []string) ([]fakes.Setting, error) {

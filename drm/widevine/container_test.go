@@ -134,6 +134,19 @@ func TestFindingNamesItsKID(t *testing.T) {
 	}
 }
 
+// TestUnpaddedKeyIsShown: a key without padding is not used, but checks can see it (sheet widevine.md §8.4).
+func TestUnpaddedKeyIsShown(t *testing.T) {
+	t.Parallel()
+	a := row{license: func(l *wire.License) {
+		l.Key = []*wire.License_KeyContainer{unpadded(t, content, count(16)), wrapped(t, content, bytes.Repeat([]byte{3}, 16), vectorKey)}
+	}}.build(t)
+	x := row{want: []drm.Reason{ReasonKeyUnpadded}, keys: 1}.verify(t, serialize(t, a))
+	bare, padded := x.answer.Containers[0], x.answer.Containers[1]
+	if !bare.Unpadded || bare.Usable || !bytes.Equal(bare.Key.Reveal(), count(16)) || padded.Unpadded || !padded.Usable {
+		t.Errorf("containers %+v, %+v", bare, padded)
+	}
+}
+
 func TestKeyInClear(t *testing.T) {
 	t.Parallel()
 	want := []drm.Reason{ReasonKeyInClear}
