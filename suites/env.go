@@ -98,8 +98,16 @@ func (e *Env) Unverifiable(reason drm.Reason, why, hint string) {
 }
 
 func (e *Env) end(o reports.Outcome, reason drm.Reason, why string) {
+	e.keepMiss()
 	e.result.Outcome, e.result.Reason, e.result.Note = o, string(reason), why
 	runtime.Goexit()
+}
+
+// keepMiss ends the check if it has missed a requirement already: nothing that comes later takes that back.
+func (e *Env) keepMiss() {
+	if e.result.Outcome != reports.Pass {
+		runtime.Goexit()
+	}
 }
 
 // A Step is something that must work before a check can judge what it is about.
@@ -119,6 +127,7 @@ func Require[T any](e *Env, s Step[T]) T {
 
 // block ends the check. A harness's own fault is an error, not a blocked check; an unreachable target is its own reason.
 func (e *Env) block(step string, err error) {
+	e.keepMiss()
 	r := e.result
 	r.BlockedBy, r.Seen = step, err.Error()
 	var harness *HarnessError

@@ -159,3 +159,35 @@ func TestPatience(t *testing.T) {
 		t.Errorf("a server that never answers was asked %d times, want 3", total.Received)
 	}
 }
+
+// TestMissStands: what goes wrong later does not take a missed requirement back.
+func TestMissStands(t *testing.T) {
+	tgt, _ := target(t, "wv-session-key-constant", "html-200@nth=10")
+	check, err := suites.Find("WV-LIC-06")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r, _ := suites.Run(t.Context(), check, tgt); r.Outcome != reports.Fail || r.Reason != "session-key-repeated" {
+		t.Errorf("%s: %s", r.Outcome, suites.Message(r))
+	}
+}
+
+// TestNoRefusalByAPage: where a refusal is due, a page of some proxy is none, and neither is a cut connection.
+func TestNoRefusalByAPage(t *testing.T) {
+	for fault, want := range map[string]reports.Outcome{
+		"html-200@nth=2":         reports.Fail,
+		"connection-reset@nth=2": reports.Blocked,
+		"refuse-with-503@nth=2":  reports.Pass,
+	} {
+		for _, id := range []string{"WV-SIG-01", "WV-SIG-02", "WV-SIG-03", "WV-SIG-04", "WV-SIG-07", "WV-PSH-05"} {
+			tgt, _ := target(t, fault)
+			check, err := suites.Find(id)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r, _ := suites.Run(t.Context(), check, tgt); r.Outcome != want {
+				t.Errorf("%s with %s: %s, want %s: %s", id, fault, r.Outcome, want, suites.Message(r))
+			}
+		}
+	}
+}

@@ -11,13 +11,13 @@ import (
 )
 
 // Verdict judges the results of a plan: the exit code by the selected checks, the claim by the whole requirement set.
-// interrupted says why the run ended early, "" if it did not.
-func Verdict(p *Plan, results []reports.Result, interrupted string) reports.Verdict {
+// interrupted says why the run ended early, "" if it did not; exits are codes that apply beside those of the results.
+func Verdict(p *Plan, results []reports.Result, interrupted string, exits ...int) reports.Verdict {
 	v := reports.Verdict{Counts: map[reports.Outcome]int{}}
 	for _, r := range results {
 		v.Counts[r.Outcome]++
 	}
-	v.Exit = exitCode(p, results, v.Counts, interrupted)
+	v.Exit = reports.WorstExit(append(exits, exitCode(p, results, v.Counts, interrupted))...)
 	v.State = stateOf(v.Exit)
 	v.Claim = claim(p, results)
 	v.Summary = summary(p, v, interrupted)

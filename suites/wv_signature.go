@@ -99,23 +99,34 @@ func (e *Env) mustRefuse(forges ...widevine.Forge) {
 	e.Note("untampered twin granted; refused with %s", refusals[0])
 }
 
-// refused acquires a license that must not be granted and returns how it was refused: by HTTP 4xx or 5xx or by an in-band
-// error (sheet §18). A page of some proxy, an empty answer or a broken connection is no refusal by the license service.
+// stepTampered is the step that must end in a refusal.
+const stepTampered = "send a tampered key request"
+
+// refused acquires a license that must not be granted and returns how it was refused.
 func (e *Env) refused(p drm.Platform, box drm.Box) string {
 	x, err := e.Acquire(p, box)
 	if err != nil {
 		e.block("get an answer to a tampered key request", err)
 	}
-	switch {
-	case x.Granted():
-		e.Fail(Failure{Reason: reasonAccepted, Step: "send a tampered key request", Expected: "a refusal: HTTP 4xx or 5xx, or an error response",
+	if x.Granted() {
+		e.Fail(Failure{Reason: reasonAccepted, Step: stepTampered, Expected: wantRefusal,
 			Seen: fmt.Sprintf("HTTP %d with a license of %d key containers", x.Status, len(x.Answer().Containers))})
+	}
+	return e.refusal(x, stepTampered)
+}
+
+const wantRefusal = "a refusal: HTTP 4xx or 5xx, or an error response"
+
+// refusal returns how a request was refused: by HTTP 4xx or 5xx or by an in-band error (sheet §18). A page of some proxy or
+// an empty answer is no refusal by the license service, and fails the check.
+func (e *Env) refusal(x *Exchange, step string) string {
+	switch {
 	case x.Answer().Error != nil:
 		return fmt.Sprintf("HTTP %d and error response %v", x.Status, x.Answer().Error.GetErrorCode())
 	case x.Reply.Class == provider.ClassRefused || x.Reply.Class == provider.ClassServerFault:
 		return fmt.Sprintf("HTTP %d", x.Status)
 	}
-	e.Fail(Failure{Reason: reasonUnclear, Step: "send a tampered key request", Expected: "a refusal: HTTP 4xx or 5xx, or an error response",
+	e.Fail(Failure{Reason: reasonUnclear, Step: step, Expected: wantRefusal,
 		Seen: fmt.Sprintf("HTTP %d with neither license nor error (%s)", x.Status, x.Reply.Class)})
 	return ""
 }
@@ -129,31 +140,14 @@ func signedByAnotherDevice(e *Env) {
 }
 
 func changedAfterSigning(e *Env) {
-	edit := func(change func(*wire.LicenseRequest)) widevine.Forge {
-		return widevine.Forge{Msg: func(msg []byte) []byte {
-			r := new(wire.LicenseRequest)
-			if proto.Unmarshal(msg, r) != nil {
-				return msg
-			}
-			change(r)
-			changed, err := proto.MarshalOptions{Deterministic: true}.Marshal(r)
-			if err != nil {
-				return msg
-			}
-			return changed
-		}}
+	pssh := func(r *wire.LicenseRequest) *wire.LicenseRequest_ContentIdentification_WidevinePsshData {
+		return r.GetContentId().GetWidevinePsshData()
 	}
 	e.mustRefuse(
-		edit(func(r *wire.LicenseRequest) { r.RequestTime = proto.Int64(r.GetRequestTime() + 1) }),
-		edit(func(r *wire.LicenseRequest) { r.KeyControlNonce = proto.Uint32(r.GetKeyControlNonce() ^ 2) }),
-		edit(func(r *wire.LicenseRequest) {
-			p := r.GetContentId().GetWidevinePsshData()
-			p.RequestId = flip(p.GetRequestId())
-		}),
-		edit(func(r *wire.LicenseRequest) {
-			p := r.GetContentId().GetWidevinePsshData()
-			p.PsshData = append(p.PsshData, p.PsshData...)
-		}),
+		widevine.Forge{Tampered: func(r *wire.LicenseRequest) { r.RequestTime = proto.Int64(r.GetRequestTime() + 1) }},
+		widevine.Forge{Tampered: func(r *wire.LicenseRequest) { r.KeyControlNonce = proto.Uint32(r.GetKeyControlNonce() ^ 2) }},
+		widevine.Forge{Tampered: func(r *wire.LicenseRequest) { pssh(r).RequestId = flip(pssh(r).GetRequestId()) }},
+		widevine.Forge{Tampered: func(r *wire.LicenseRequest) { pssh(r).PsshData = append(pssh(r).PsshData, pssh(r).PsshData...) }},
 	)
 }
 

@@ -74,10 +74,7 @@ func (a *app) check(ctx context.Context, f *checkFlags) error {
 	r.Run.Finished = time.Now().UTC()
 	r.Requirements = suites.Requirements(plan.Set)
 	r.Results = recorder.Results(plan)
-	r.Verdict = suites.Verdict(plan, r.Results, r.Run.Interrupted)
-	if exit := stopExit(stopped); exit != reports.ExitOK {
-		r.Verdict.Exit = reports.WorstExit(exit, r.Verdict.Exit)
-	}
+	r.Verdict = suites.Verdict(plan, r.Results, r.Run.Interrupted, stopExit(stopped))
 	return a.finish(&f.targetFlags, s, r, recorder.Transcripts())
 }
 

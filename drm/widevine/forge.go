@@ -14,6 +14,7 @@ type Forge struct {
 	ClientID func(id []byte) []byte             // the client identification, before it is put into the request
 	Request  func(r *wire.LicenseRequest)       // the request, before it is serialized and signed
 	Key      secret.RSAKey                      // signs in place of the device's own key
+	Tampered func(r *wire.LicenseRequest)       // the request, after it was signed
 	Msg      func(msg []byte) []byte            // the serialized request, after it was signed
 	Sign     func(signature []byte) []byte      // the signature
 	Envelope func(envelope *wire.SignedMessage) // the envelope, before it is serialized

@@ -122,6 +122,12 @@ func (s *session) seal(request *wire.LicenseRequest) ([]byte, pending, error) {
 	if err != nil {
 		return nil, pending{}, err
 	}
+	if forge.Tampered != nil {
+		forge.Tampered(request)
+		if msg, err = marshal(request); err != nil {
+			return nil, pending{}, err
+		}
+	}
 	envelope := &wire.SignedMessage{
 		Type: wire.SignedMessage_LICENSE_REQUEST.Enum(), Msg: change(forge.Msg, msg), Signature: change(forge.Sign, signature),
 	}

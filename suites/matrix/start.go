@@ -4,6 +4,7 @@ package matrix
 
 import (
 	"context"
+	"sync"
 	"testing"
 
 	"keyflow/drm"
@@ -15,8 +16,13 @@ import (
 	"keyflow/suites"
 )
 
-// Start starts a fake with the keys of an embedded asset, and returns it with a target that points at it. Both end with
-// the test.
+// authority is shared by all fakes of a test process: making its keys takes longer than most tests.
+var authority = sync.OnceValues(func() (*fakes.Authority, error) {
+	return fakes.NewAuthority(context.Background(), fakes.AuthorityOptions{})
+})
+
+// Start starts a fake with the keys of an embedded asset and with faults (as [fakes.ParseSetting] reads them), and returns
+// it with a target that points at it. Both end with the test.
 func Start(tb testing.TB, asset string, faults ...string) (*fakes.Server, *suites.Target) {
 	tb.Helper()
 	opened, err := fixtures.Open(asset)
@@ -31,8 +37,20 @@ func Start(tb testing.TB, asset string, faults ...string) (*fakes.Server, *suite
 	for _, track := range loaded.Tracks {
 		keys[track.KID] = track.Key
 	}
+	shared, err := authority()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	options := fakes.Options{Keys: keys, Authority: shared}
+	for _, f := range faults {
+		setting, err := fakes.ParseSetting(f)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		options.Faults = append(options.Faults, setting)
+	}
 	// The test's own context ends before its cleanups, which would cut off what they still ask of the fake.
-	fake, err := fakes.Start(context.WithoutCancel(tb.Context()), fakes.Options{Keys: keys, Faults: fakes.Named(faults...)})
+	fake, err := fakes.Start(context.WithoutCancel(tb.Context()), options)
 	if err != nil {
 		tb.Fatal(err)
 	}
