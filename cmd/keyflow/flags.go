@@ -28,7 +28,7 @@ type targetFlags struct {
 func (f *targetFlags) register(c *cobra.Command, command string) {
 	s := c.Flags()
 	s.StringArrayVar(&f.profiles, "profile", nil, "provider profile, a YAML `FILE`; repeat for several (default: the embedded fakes)")
-	s.StringArrayVar(&f.asset, "asset", nil, "DASH content: the `NAME` of an embedded asset or a folder; repeat for several (default: all embedded ones)")
+	s.StringArrayVar(&f.asset, "asset", nil, "DASH content: the `NAME` of an embedded asset, a folder, or an MPD in one; repeat for several (default: all embedded ones)")
 	s.StringVar(&f.assetKeys, "asset-keys", "", "`FILE` with one KID:KEY (hex) a line, for the embedded fakes to serve with --asset FOLDER")
 	s.StringVar(&f.platform, "platform", "", "what speaks to the server: none or harness (default: harness with the fakes or --authority, else none)")
 	s.StringVar(&f.authority, "authority", "", "`DIR` with the authority that keyflow fake --export wrote")

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -129,7 +130,7 @@ func (f *targetFlags) loadProfiles() ([]*provider.Profile, error) {
 	return profiles, nil
 }
 
-// assets opens what --asset names: embedded assets by name, anything with a path separator or that is there as a folder.
+// assets opens what --asset names.
 func (f *targetFlags) assets() ([]*suites.Asset, error) {
 	var opened []fixtures.Asset
 	var err error
@@ -156,11 +157,17 @@ func (f *targetFlags) assets() ([]*suites.Asset, error) {
 	return assets, nil
 }
 
+// openAsset opens a folder, the folder of an MPD, or an embedded asset. A name with a path separator is never one of those.
 func openAsset(name string) (fixtures.Asset, error) {
-	if info, err := os.Stat(name); err == nil && info.IsDir() || strings.ContainsAny(name, `/\`) {
+	info, err := os.Stat(name)
+	switch {
+	case err == nil && !info.IsDir() && strings.EqualFold(filepath.Ext(name), ".mpd"):
+		return fixtures.OpenDir(filepath.Dir(name))
+	case err == nil && info.IsDir(), strings.ContainsAny(name, `/\`):
 		return fixtures.OpenDir(name)
+	default:
+		return fixtures.Open(name)
 	}
-	return fixtures.Open(name)
 }
 
 // startFake starts the embedded fakes and returns a profile that points at them.
