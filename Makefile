@@ -25,7 +25,7 @@ race: ## Run all tests with the race detector, shuffled (needs a C compiler)
 lint: $(BIN)/golangci-lint ## Check style and the rules of the house (builds golangci-lint once)
 	test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'not gofmt-ed'; exit 1; }
 	go mod tidy -diff
-	$(BIN)/golangci-lint run
+	GOLANGCI_LINT_CACHE=$(BIN)/lint-cache $(BIN)/golangci-lint run # a cache shared with other clones reports their paths
 
 $(BIN)/golangci-lint: Makefile
 	GOBIN=$(BIN) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT)

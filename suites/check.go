@@ -31,7 +31,7 @@ type Check struct {
 	ID     string // of the sheet's catalogue; never renumbered
 	Title  string // the requirement, one sentence
 	Level  reports.Level
-	Source string // document and section; P: protocol necessity, S: schema, D: document, R: practice (sheet §18)
+	Source string // of the requirement: protocol necessity, schema, document or practice; and where the sheet has it
 	Why    string // what goes wrong in the field when it is missed
 	Hint   string // what to look at first when it fails
 	System drm.System

@@ -25,7 +25,7 @@ func widevineKeys() []Check {
 	return []Check{
 		{
 			ID: "WV-KEY-01", Title: "Every KID asked for and entitled is in the license",
-			Level: reports.Must, Source: "P; widevine.md §18",
+			Level: reports.Must, Source: "protocol necessity; sheet widevine.md §18",
 			Why:  "A missing key shows as one black or silent track, often only when the player switches to it.",
 			Hint: "Does the server answer for every KID of the pssh, in the pssh's byte order?",
 			Kills: []Kill{
@@ -36,7 +36,7 @@ func widevineKeys() []Check {
 		},
 		{
 			ID: "WV-KEY-03", Title: "A container's id is the KID's 16 bytes in the byte order of the pssh",
-			Level: reports.Must, Source: "P; widevine.md §18",
+			Level: reports.Must, Source: "protocol necessity; sheet widevine.md §18",
 			Why:   "CDMs look keys up by these bytes; GUID byte order is the usual slip of servers that serve PlayReady too.",
 			Hint:  "Is the KID read or written as a GUID, or as hexadecimal text?",
 			Kills: []Kill{{"wv-kid-little-endian", reports.Fail, reasonKIDByteOrder}},
@@ -44,7 +44,7 @@ func widevineKeys() []Check {
 		},
 		{
 			ID: "WV-KEY-04", Title: "An unwrapped content key has exactly 16 bytes with valid PKCS#7 padding",
-			Level: reports.Must, Source: "P; widevine.md §18, §8.4",
+			Level: reports.Must, Source: "protocol necessity; sheet widevine.md §18, §8.4",
 			Why:   "Strict clients drop such a key, lenient ones decrypt with a wrong one.",
 			Hint:  "Which padding does the server's AES-CBC add, and over how many bytes of key?",
 			Kills: []Kill{{"wv-key-bad-padding", reports.Fail, widevine.ReasonKeyPadding}},
@@ -56,7 +56,7 @@ func widevineKeys() []Check {
 		},
 		{
 			ID: "WV-KEY-07", Title: "The keys decrypt the content of their KIDs",
-			Level: reports.Must, Source: "P; widevine.md §18, §14",
+			Level: reports.Must, Source: "protocol necessity; sheet widevine.md §18, §14",
 			Why:  "A license can be perfect in form and still hold another asset's keys, yesterday's keys, or two keys swapped.",
 			Hint: "Do packager and license server take the key of this KID from the same place? Fixtures prove it by the packager's own clear samples.",
 			Kills: []Kill{
@@ -67,7 +67,7 @@ func widevineKeys() []Check {
 		},
 		{
 			ID: "WV-KEY-08", Title: "No KID has two different content keys",
-			Level: reports.Must, Source: "P; widevine.md §18",
+			Level: reports.Must, Source: "protocol necessity; sheet widevine.md §18",
 			Why:   "Which of the two a client uses is chance.",
 			Hint:  "Is a key listed once per track or rotation period under the same KID?",
 			Kills: []Kill{{"wv-kid-twice-two-keys", reports.Fail, widevine.ReasonKeyConflict}},
@@ -78,7 +78,7 @@ func widevineKeys() []Check {
 		},
 		{
 			ID: "WV-KEY-11", Title: "A KID has the same content key for all clients and at all times",
-			Level: reports.Must, Source: "P; widevine.md §18",
+			Level: reports.Must, Source: "protocol necessity; sheet widevine.md §18",
 			Why:   "Content is encrypted once: a key that changes decrypts nothing.",
 			Hint:  "Does the server create a key when it does not find one?",
 			Kills: []Kill{{"wv-key-random-per-request", reports.Fail, reasonKeyChanged}},

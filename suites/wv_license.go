@@ -17,7 +17,7 @@ func widevineLicense() []Check {
 	return []Check{
 		{
 			ID: "WV-LIC-01", Title: "A valid key request is answered with HTTP 200 and a license message that parses",
-			Level: reports.Must, Source: "P; widevine.md §18, §8.5",
+			Level: reports.Must, Source: "protocol necessity; sheet widevine.md §18, §8.5",
 			Why:  "Players hand the body to the CDM as it is: JSON, HTML or another message type means no playback.",
 			Hint: "Look at the transcript: is it the license service that answers, or a proxy, a login page or an error page in front of it?",
 			Kills: []Kill{
@@ -33,7 +33,7 @@ func widevineLicense() []Check {
 		},
 		{
 			ID: "WV-LIC-02", Title: "The session key is RSAES-OAEP with SHA-1 for the requesting device and has 16 bytes",
-			Level: reports.Must, Source: "P; widevine.md §18, §8.1",
+			Level: reports.Must, Source: "protocol necessity; sheet widevine.md §18, §8.1",
 			Why:   "A device that cannot unwrap the session key cannot use the license at all.",
 			Hint:  "Which hash does the server's OAEP use, and does it take the key of the device certificate of this request?",
 			Kills: []Kill{{"wv-session-key-oaep-sha256", reports.Fail, widevine.ReasonSessionKey}},
@@ -45,7 +45,7 @@ func widevineLicense() []Check {
 		},
 		{
 			ID: "WV-LIC-03", Title: "The license signature is HMAC-SHA256 over the raw message with the server's derived key",
-			Level: reports.Must, Source: "P; widevine.md §18, §8.2, §8.3",
+			Level: reports.Must, Source: "protocol necessity; sheet widevine.md §18, §8.2, §8.3",
 			Why:  "CDMs drop a license whose signature does not verify; a server that signs wrongly plays on lenient clients only.",
 			Hint: "Which of the derived keys signs, and are the bytes that are signed the bytes that are sent?",
 			Kills: []Kill{
@@ -60,7 +60,7 @@ func widevineLicense() []Check {
 		},
 		{
 			ID: "WV-LIC-04", Title: "The license's request_id equals the request's, byte for byte",
-			Level: reports.Must, Source: "P/S; widevine.md §18, §8.5",
+			Level: reports.Must, Source: "protocol necessity, schema; sheet widevine.md §18, §8.5",
 			Why:  "It binds the license to the request; CDMs that look the request up by it find nothing.",
 			Hint: "Does the server echo the bytes, or does it decode, re-encode or cache them?",
 			Kills: []Kill{
@@ -74,7 +74,7 @@ func widevineLicense() []Check {
 		},
 		{
 			ID: "WV-LIC-06", Title: "Session key, IVs and session_id are fresh for every license",
-			Level: reports.Must, Source: "P (session key, IV), S (session_id: SHOULD); widevine.md §18",
+			Level: reports.Must, Source: "protocol necessity (session key, IV), schema (session_id: SHOULD); sheet widevine.md §18",
 			Why:  "A repeated session key or IV lets one license be read with another.",
 			Hint: "Is there a cache of licenses or of session keys in front of or inside the server?",
 			Kills: []Kill{
@@ -85,7 +85,7 @@ func widevineLicense() []Check {
 		},
 		{
 			ID: "WV-LIC-09", Title: "license_start_time is the request's time, or the server's within five minutes",
-			Level: reports.Should, Source: "S; widevine.md §18, §9",
+			Level: reports.Should, Source: "schema; sheet widevine.md §18, §9",
 			Why:   "All windows of the policy count from it: a license that starts at 0 or in another unit is expired at once, or never.",
 			Hint:  "Is it in seconds, in UTC, and taken from the request?",
 			Kills: []Kill{{"wv-start-time-milliseconds", reports.Warn, reasonStartTime}},

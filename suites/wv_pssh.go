@@ -15,7 +15,7 @@ const reasonMadeUpKey drm.Reason = "made-up-key"
 func widevinePSSH() []Check {
 	return []Check{{
 		ID: "WV-PSH-05", Title: "An unknown KID is refused or left out; a key is never made up",
-		Level: reports.Must, Source: "P; widevine.md §18",
+		Level: reports.Must, Source: "protocol necessity; sheet widevine.md §18",
 		Why:   "A made-up key looks like a working license until the first frame; a typo in a KID then costs days.",
 		Hint:  "Does the key store create keys on demand, or fall back to a default key?",
 		Kills: []Kill{{"wv-unknown-kid-served", reports.Fail, reasonMadeUpKey}},

@@ -27,7 +27,7 @@ func widevineSignature() []Check {
 	const hint = "A request that must be refused was granted: anybody can get keys. Is verification switched off, or does its result go unused?"
 	return []Check{
 		{
-			ID: "WV-SIG-01", Title: "A request with a flipped signature bit is refused", Level: reports.Must, Source: "P; widevine.md §18",
+			ID: "WV-SIG-01", Title: "A request with a flipped signature bit is refused", Level: reports.Must, Source: "protocol necessity; sheet widevine.md §18",
 			Why: "Without it, any request with a known device certificate is granted.", Hint: hint,
 			Kills: []Kill{{"wv-signature-not-verified", reports.Fail, reasonAccepted}},
 			Run: func(e *Env) {
@@ -35,7 +35,7 @@ func widevineSignature() []Check {
 			},
 		},
 		{
-			ID: "WV-SIG-02", Title: "A request without a signature is refused", Level: reports.Must, Source: "P; widevine.md §18",
+			ID: "WV-SIG-02", Title: "A request without a signature is refused", Level: reports.Must, Source: "protocol necessity; sheet widevine.md §18",
 			Why: "A server that reads a missing signature as nothing to verify grants everything.", Hint: hint,
 			Kills: []Kill{
 				{"wv-empty-signature-accepted", reports.Fail, reasonAccepted},
@@ -49,7 +49,7 @@ func widevineSignature() []Check {
 			},
 		},
 		{
-			ID: "WV-SIG-03", Title: "A valid signature by another device's key is refused", Level: reports.Must, Source: "P; widevine.md §18",
+			ID: "WV-SIG-03", Title: "A valid signature by another device's key is refused", Level: reports.Must, Source: "protocol necessity; sheet widevine.md §18",
 			Why: "The signature must prove possession of the key in the certificate that is shown.", Hint: hint,
 			Needs: []Need{NeedSecondDevice},
 			Kills: []Kill{
@@ -59,13 +59,13 @@ func widevineSignature() []Check {
 			Run: signedByAnotherDevice,
 		},
 		{
-			ID: "WV-SIG-04", Title: "A request that was changed after it was signed is refused", Level: reports.Must, Source: "P; widevine.md §18",
+			ID: "WV-SIG-04", Title: "A request that was changed after it was signed is refused", Level: reports.Must, Source: "protocol necessity; sheet widevine.md §18",
 			Why: "Content, time, nonce and request id must all be covered, or a recorded request buys other content.", Hint: hint,
 			Kills: []Kill{{"wv-signature-not-verified", reports.Fail, reasonAccepted}},
 			Run:   changedAfterSigning,
 		},
 		{
-			ID: "WV-SIG-07", Title: "A device certificate under a foreign root is refused", Level: reports.Must, Source: "P; widevine.md §18, §5.3",
+			ID: "WV-SIG-07", Title: "A device certificate under a foreign root is refused", Level: reports.Must, Source: "protocol necessity; sheet widevine.md §18, §5.3",
 			Why: "Everybody can make a certificate chain; only the root tells a device.", Hint: hint,
 			Kills: []Kill{{"wv-chain-not-verified", reports.Fail, reasonAccepted}},
 			Run:   foreignDevice,
