@@ -8,7 +8,7 @@ BIN := $(CURDIR)/.bin
 GOLANGCI_LINT := v2.12.2
 PROTOC_GEN_GO := v1.36.11
 
-.PHONY: help build test race lint fuzz-short bench generate assets clean
+.PHONY: help build test race lint interop fuzz-short bench generate assets clean
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -30,6 +30,9 @@ lint: $(BIN)/golangci-lint ## Check style and the rules of the house (builds gol
 $(BIN)/golangci-lint: Makefile
 	GOBIN=$(BIN) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT)
 	touch $@
+
+interop: build ## Run independent clients against the fake (needs Node with npm)
+	fakes/interop/run.sh
 
 FUZZTIME ?= 5s
 fuzz-short: ## Fuzz every target for FUZZTIME (5s) each

@@ -33,14 +33,15 @@ const (
 	maxDevices         = 1000
 )
 
-// Authority is a root of trust that the fakes trust and nobody else: a root key, a device model, devices, and a secret
-// that the content keys of the fakes follow from. No real license server accepts its devices, and no real client its
+// Authority is a root of trust that the fakes trust and nobody else: a root key, a license service, a device model,
+// devices, and a secret that the content keys of the fakes follow from. No real license server accepts its devices, and no real client its
 // root. It is immutable and safe for concurrent use.
 type Authority struct {
 	root      secret.RSAKey
 	rootCert  *wire.SignedDrmCertificate
 	model     secret.RSAKey
 	modelCert *wire.SignedDrmCertificate
+	service   service
 	devices   []widevine.Identity
 	secret    secret.Bytes
 }
@@ -70,13 +71,13 @@ func NewAuthority(ctx context.Context, o AuthorityOptions) (*Authority, error) {
 	if o.RootBits != rootBits && o.RootBits != deviceBits {
 		return nil, fmt.Errorf("make authority: a root key of %d bits, want %d or %d", o.RootBits, deviceBits, rootBits)
 	}
-	keys, err := generateKeys(ctx, append([]int{o.RootBits, deviceBits}, slices.Repeat([]int{deviceBits}, o.Devices)...))
+	keys, err := generateKeys(ctx, append([]int{o.RootBits, deviceBits, deviceBits}, slices.Repeat([]int{deviceBits}, o.Devices)...))
 	if err != nil {
 		return nil, fmt.Errorf("make authority: %w", err)
 	}
 	a := &Authority{root: keys[0], model: keys[1], secret: secret.New(random(authoritySecretLen))}
 	created := uint32(o.Clock.Now().Unix()) // the certificate's field has 32 bits, enough until 2106
-	if err := a.certify(keys[2:], created); err != nil {
+	if err := a.certify(keys[2], keys[3:], created); err != nil {
 		return nil, fmt.Errorf("make authority: %w", err)
 	}
 	return a, nil
@@ -106,8 +107,8 @@ func generateKeys(ctx context.Context, bits []int) ([]secret.RSAKey, error) {
 	return keys, errors.Join(errs...)
 }
 
-// certify issues the certificates: root ← model ← devices (sheet widevine.md §15).
-func (a *Authority) certify(devices []secret.RSAKey, created uint32) error {
+// certify issues the certificates: root ← service, root ← model ← devices (sheet widevine.md §15).
+func (a *Authority) certify(service secret.RSAKey, devices []secret.RSAKey, created uint32) error {
 	var err error
 	a.rootCert, err = chain.Issue(&wire.DrmCertificate{
 		Type: wire.DrmCertificate_ROOT.Enum(), SerialNumber: []byte{0}, CreationTimeSeconds: &created,
@@ -121,6 +122,9 @@ func (a *Authority) certify(devices []secret.RSAKey, created uint32) error {
 	}, a.model.Public(), a.root, nil)
 	if err != nil {
 		return fmt.Errorf("model certificate: %w", err)
+	}
+	if a.service, err = issueService(service, a.root, created); err != nil {
+		return fmt.Errorf("service certificate: %w", err)
 	}
 	for i, key := range devices {
 		identity, err := a.issueDevice(key, created)
@@ -183,7 +187,7 @@ func clientIdentification(token []byte) *wire.ClientIdentification {
 // Devices returns the devices, at least one.
 func (a *Authority) Devices() []widevine.Identity { return slices.Clone(a.devices) }
 
-// RootKey returns the public key that device chains end at.
+// RootKey returns the public key that device chains end at, and that service certificates verify under.
 func (a *Authority) RootKey() *rsa.PublicKey { return a.root.Public() }
 
 // Fingerprint names the authority, by its root's public key.
@@ -218,6 +222,7 @@ func (a *Authority) AddTo(vault *secret.Vault) {
 	vault.Add("authority-secret", a.secret)
 	addKey(vault, "authority-root-key", a.root)
 	addKey(vault, "authority-model-key", a.model)
+	addKey(vault, "authority-service-key", a.service.key)
 	for i, d := range a.devices {
 		addKey(vault, fmt.Sprintf("device-%d-key", i+1), d.Key())
 	}

@@ -26,11 +26,13 @@ const (
 	fileRootCert  = "root_certificate.bin"
 	fileModelKey  = "model_key.pem"
 	fileModelCert = "model_certificate.bin"
+	fileSvcKey    = "service_key.pem"
+	fileSvcCert   = "service_certificate.bin"
 	dirDevices    = "devices" // devices/1, devices/2, …
 	fileClientID  = "client_id.bin"
 	fileDeviceKey = "private_key.pem"
 
-	authorityVersion = 1
+	authorityVersion = 2        // 1 had no service key
 	maxFile          = 64 << 10 // bytes; the largest file is a client id of some 2 KB
 	pemPrivateKey    = "PRIVATE KEY"
 	pemSecret        = "KEYFLOW AUTHORITY SECRET"
@@ -42,9 +44,13 @@ license services. It is made by keyflow and trusted by keyflow's fake servers al
 license server accepts its devices, and no real client accepts its root.
 
   authority.json           version and fingerprint
-  root_public_key.der      the root's public key, PKCS#1: for a client that verifies chains
+  root_public_key.der      the root's public key, PKCS#1: for a client that verifies chains and
+                           service certificates
   root_certificate.bin     SignedDrmCertificate of the root; its private key is root_key.pem
   model_certificate.bin    SignedDrmCertificate of the device model; its private key is model_key.pem
+  service_certificate.bin  SignedDrmCertificate of the fake license service: what a client in
+                           privacy mode encrypts its identity for
+  service_key.pem          its private key, PKCS#8
   secret.pem               what the fake servers derive content keys from
   devices/N/client_id.bin  ClientIdentification of device N, with its certificate chain
   devices/N/private_key.pem  its private key, PKCS#8
@@ -148,6 +154,8 @@ func (a *Authority) files() ([]file, error) {
 	addCert(fileRootCert, a.rootCert)
 	addKey(fileModelKey, a.model)
 	addCert(fileModelCert, a.modelCert)
+	addKey(fileSvcKey, a.service.key)
+	addCert(fileSvcCert, a.service.signed)
 	for i, d := range a.devices {
 		addKey(deviceFile(i, fileDeviceKey), d.Key())
 		files = append(files, file{deviceFile(i, fileClientID), d.ClientID()})

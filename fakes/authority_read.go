@@ -44,10 +44,13 @@ func readAuthority(dir string) (*Authority, error) {
 	if a.secret, err = readSecret(filepath.Join(dir, fileSecret)); err != nil {
 		return nil, err
 	}
-	if a.root, a.rootCert, err = readIssuer(dir, fileRootKey, fileRootCert, nil); err != nil {
+	if a.root, a.rootCert, err = readCertified(dir, fileRootKey, fileRootCert, nil); err != nil {
 		return nil, err
 	}
-	if a.model, a.modelCert, err = readIssuer(dir, fileModelKey, fileModelCert, a.root.Public()); err != nil {
+	if a.model, a.modelCert, err = readCertified(dir, fileModelKey, fileModelCert, a.root.Public()); err != nil {
+		return nil, err
+	}
+	if a.service, err = a.readService(dir); err != nil {
 		return nil, err
 	}
 	for i := range m.Devices {
@@ -76,6 +79,9 @@ func readManifest(dir string) (manifest, error) {
 	if err := json.Unmarshal(b, &m); err != nil {
 		return manifest{}, fmt.Errorf("%s: %w", path, err)
 	}
+	if m.Version > 0 && m.Version < authorityVersion {
+		return manifest{}, fmt.Errorf("%s: version %d, made by an earlier keyflow: export again into another directory with: keyflow fake --export DIR", path, m.Version)
+	}
 	if m.Version != authorityVersion {
 		return manifest{}, fmt.Errorf("%s: version %d, want %d", path, m.Version, authorityVersion)
 	}
@@ -85,8 +91,8 @@ func readManifest(dir string) (manifest, error) {
 	return m, nil
 }
 
-// readIssuer reads a private key and the certificate that belongs to it, signed by root; a nil root is the key itself.
-func readIssuer(dir, keyName, certName string, root *rsa.PublicKey) (secret.RSAKey, *wire.SignedDrmCertificate, error) {
+// readCertified reads a private key and the certificate that belongs to it, signed by root; a nil root is the key itself.
+func readCertified(dir, keyName, certName string, root *rsa.PublicKey) (secret.RSAKey, *wire.SignedDrmCertificate, error) {
 	none := func(err error) (secret.RSAKey, *wire.SignedDrmCertificate, error) { return secret.RSAKey{}, nil, err }
 	key, err := readKey(filepath.Join(dir, keyName))
 	if err != nil {
@@ -111,6 +117,18 @@ func readIssuer(dir, keyName, certName string, root *rsa.PublicKey) (secret.RSAK
 		return none(fmt.Errorf("%s: %w", path, chain.ErrSignature))
 	}
 	return key, cert.Signed, nil
+}
+
+func (a *Authority) readService(dir string) (service, error) {
+	key, cert, err := readCertified(dir, fileSvcKey, fileSvcCert, a.root.Public())
+	if err != nil {
+		return service{}, err
+	}
+	svc, err := newService(key, cert)
+	if err != nil {
+		return service{}, fmt.Errorf("%s: %w", filepath.Join(dir, fileSvcCert), err)
+	}
+	return svc, nil
 }
 
 func (a *Authority) readDevice(dir string, index int) (widevine.Identity, error) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/x509"
+	"encoding/json"
 	"errors"
 	"io/fs"
 	"os"
@@ -108,6 +109,10 @@ func TestAuthorityFiles(t *testing.T) {
 	isTrue(t, len(b.Devices()) == 2 && bytes.Equal(b.Devices()[1].ClientID(), a.Devices()[1].ClientID()))
 	getLicense(t, start(t, fakes.Options{Authority: b}), ask{device: a.Devices()[1]})
 	getLicense(t, start(t, fakes.Options{Authority: a}), ask{device: b.Devices()[0]})
+	isTrue(t, bytes.Equal(b.ServiceCertificate(), a.ServiceCertificate()))
+	onDisk, err := os.ReadFile(filepath.Join(dir, "service_certificate.bin"))
+	isTrue(t, err == nil && bytes.Equal(onDisk, a.ServiceCertificate()))
+	getLicense(t, start(t, fakes.Options{Authority: b}), ask{edit: private(t, privacy{certificate: onDisk})})
 }
 
 func TestWriteOverwritesNothing(t *testing.T) {
@@ -174,10 +179,12 @@ func TestReadAuthorityRefuses(t *testing.T) {
 	}{
 		{"authority.json", remove, "keyflow fake --export"},
 		{"authority.json", put("{"), "unexpected end"},
-		{"authority.json", put(`{"keyflow_authority":2,"devices":1}`), "version 2, want 1"},
-		{"authority.json", put(`{"keyflow_authority":1,"devices":0}`), "0 devices"},
-		{"authority.json", put(`{"keyflow_authority":1,"devices":3,"fingerprint":"x"}`), "no such file"},
-		{"authority.json", put(`{"keyflow_authority":1,"devices":2,"fingerprint":"x"}`), "names authority x"},
+		{"authority.json", put(`{"keyflow_authority":3,"devices":1}`), "version 3, want 2"},
+		{"authority.json", put(`{"devices":1}`), "version 0, want 2"},
+		{"authority.json", put(`{"keyflow_authority":1,"devices":1}`), "version 1, made by an earlier keyflow: export again"},
+		{"authority.json", put(`{"keyflow_authority":2,"devices":0}`), "0 devices"},
+		{"authority.json", put(`{"keyflow_authority":2,"devices":3,"fingerprint":"x"}`), "no such file"},
+		{"authority.json", put(`{"keyflow_authority":2,"devices":2,"fingerprint":"x"}`), "names authority x"},
 		{"authority.json", put(strings.Repeat(" ", 65<<10)), "more than 65536 bytes"},
 		{"secret.pem", remove, "no such file"},
 		{"secret.pem", open, "chmod 600"},
@@ -190,6 +197,11 @@ func TestReadAuthorityRefuses(t *testing.T) {
 		{"root_certificate.bin", empty, "malformed"},
 		{"model_key.pem", foreignFile("model_key.pem"), "not of the key in model_key.pem"},
 		{"model_certificate.bin", remove, "no such file"},
+		{"service_key.pem", remove, "no such file"},
+		{"service_key.pem", open, "chmod 600"},
+		{"service_certificate.bin", remove, "no such file"},
+		{"service_certificate.bin", empty, "malformed"},
+		{"service_certificate.bin", foreignFile("service_certificate.bin"), "not of the key in service_key.pem"},
 		{"devices/2/private_key.pem", remove, "no such file"},
 		{"devices/1/private_key.pem", open, "chmod 600"},
 		{"devices/1/private_key.pem", foreignFile("devices/1/private_key.pem"), "does not belong"},
@@ -225,14 +237,30 @@ func TestReadAuthorityRefuses(t *testing.T) {
 	if _, err := fakes.ReadAuthority(t.TempDir()); !errors.Is(err, fakes.ErrNoAuthority) {
 		t.Errorf("an empty directory: %v", err)
 	}
-	// A device of another authority, key and certificate fitting, under this root.
-	mixed := t.TempDir()
-	must(t, authority(t, trusted).Write(mixed))
-	for _, name := range []string{"devices/1/private_key.pem", "devices/1/client_id.bin"} {
-		foreignFile(name)(t, filepath.Join(mixed, name))
-	}
-	if _, err := fakes.ReadAuthority(mixed); !errors.Is(err, chain.ErrSignature) {
-		t.Errorf("a foreign device: %v", err)
+	// What belongs to another authority, key and certificate fitting, under this root; and a model's for the service's.
+	for _, c := range []struct {
+		from, to [2]string
+		want     error
+	}{
+		{[2]string{"devices/1/private_key.pem", "devices/1/client_id.bin"}, [2]string{}, chain.ErrSignature},
+		{[2]string{"service_key.pem", "service_certificate.bin"}, [2]string{}, chain.ErrSignature},
+		{[2]string{"model_key.pem", "model_certificate.bin"}, [2]string{"service_key.pem", "service_certificate.bin"}, chain.ErrType},
+	} {
+		mixed, from := t.TempDir(), alien
+		must(t, authority(t, trusted).Write(mixed))
+		if c.to[0] == "" {
+			c.to = c.from
+		} else {
+			from = mixed
+		}
+		for i := range c.from {
+			content, err := os.ReadFile(filepath.Join(from, c.from[i]))
+			must(t, err)
+			must(t, os.WriteFile(filepath.Join(mixed, c.to[i]), content, 0o600))
+		}
+		if _, err := fakes.ReadAuthority(mixed); !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.to[1]) {
+			t.Errorf("%s as %s: %v, want %v", c.from[1], c.to[1], err, c.want)
+		}
 	}
 }
 
@@ -250,8 +278,21 @@ func TestExport(t *testing.T) {
 	isTrue(t, p.Request.URL == s.LicenseURL() && p.Request.ContentType == "application/octet-stream")
 	isTrue(t, len(p.Response.OKStatus) == 1 && p.Response.OKStatus[0] == 200 && p.Response.MaxBytes == 1<<20)
 	isTrue(t, len(p.Response.ContentTypes) == 1 && p.Response.ContentTypes[0] == "application/octet-stream")
+	addressed, err := os.ReadFile(filepath.Join(dir, fakes.EndpointsFile))
+	must(t, err)
+	var endpoints struct {
+		Version    int                          `json:"keyflow_endpoints"`
+		Authority  drm.Fingerprint              `json:"authority"`
+		Management string                       `json:"management_url"`
+		Systems    map[string]map[string]string `json:"systems"`
+	}
+	must(t, json.Unmarshal(addressed, &endpoints))
+	isTrue(t, endpoints.Version == 1 && endpoints.Authority == s.Authority().Fingerprint() && endpoints.Management == s.ManagementURL())
+	widevine := endpoints.Systems["widevine"]
+	isTrue(t, len(endpoints.Systems) == 1 && widevine["license_url"] == s.LicenseURL() && widevine["certificate_url"] == s.LicenseURL())
 	readme, err := os.ReadFile(filepath.Join(dir, "README.txt"))
 	must(t, err)
+	isTrue(t, strings.Contains(string(readme), fakes.EndpointsFile) && strings.Contains(string(readme), "service_certificate.bin"))
 	isTrue(t, strings.Contains(string(readme), "keyflow check --profile DIR/plain-widevine.yaml --authority DIR"))
 
 	// The next server with the same authority has another port: the profile follows, the authority stays.
@@ -260,8 +301,12 @@ func TestExport(t *testing.T) {
 	again, err := os.ReadFile(path)
 	must(t, err)
 	isTrue(t, string(again) == strings.Replace(string(text), s.LicenseURL(), next.LicenseURL(), 1))
-	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
-		t.Errorf("%v, %v", info, err)
+	addresses, err := os.ReadFile(filepath.Join(dir, fakes.EndpointsFile))
+	isTrue(t, err == nil && strings.Contains(string(addresses), next.LicenseURL()) && !strings.Contains(string(addresses), s.URL()))
+	for _, name := range []string{fakes.ProfileFile, fakes.EndpointsFile} {
+		if info, err := os.Stat(filepath.Join(dir, name)); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%v, %v", info, err)
+		}
 	}
 	stranger := start(t, fakes.Options{Authority: authority(t, foreign)})
 	if err := stranger.Export(dir); !errors.Is(err, fakes.ErrOccupied) {

@@ -27,6 +27,13 @@ func TestNoSecretGetsOut(t *testing.T) {
 		Log: func(r fakes.Record) { fmt.Fprintf(&logged, "%+v\n", r) },
 	})
 	s.AddTo(vault)
+	privacyKey := randomBytes(16)
+	vault.Add("privacy-key", secret.New(privacyKey))
+	encrypted := func(p privacy) []byte {
+		p.key = privacyKey
+		return ask{edit: private(t, p)}.make(t).body
+	}
+	wrong := wrongPrivacy(t)
 	isTrue(t, len(vault.Names([]byte("… canary! 16 bytes …"))) == 1) // it would be found
 	var said bytes.Buffer
 	tell := func(method, url string, body []byte) {
@@ -39,6 +46,8 @@ func TestNoSecretGetsOut(t *testing.T) {
 		ask{pssh: [][]byte{psshData(unknown)}}.make(t).body,
 		ask{envelope: func(m *wire.SignedMessage) { m.Signature = nil }}.make(t).body,
 		ask{device: authority(t, foreign).Devices()[0]}.make(t).body,
+		encrypted(privacy{}), encrypted(wrong["padding of 17"]), encrypted(wrong["id is no protobuf"]), encrypted(wrong["another serial"]),
+		ask{edit: func(m *wire.LicenseRequest) { m.ClientId = nil }}.make(t).body,
 		{8, 4}, {}, []byte("garbage"),
 	}
 	for _, f := range append(fakes.Catalogue(), fakes.Fault{}) {
@@ -81,6 +90,7 @@ func TestVaultKnowsTheFiles(t *testing.T) {
 	a.AddTo(vault)
 	for file, want := range map[string]string{
 		"secret.pem": "authority-secret", "root_key.pem": "authority-root-key", "model_key.pem": "authority-model-key",
+		"service_key.pem": "authority-service-key", "service_certificate.bin": "",
 		"devices/1/private_key.pem": "device-1-key", "devices/2/private_key.pem": "device-2-key",
 		"devices/1/client_id.bin": "", "authority.json": "", "root_public_key.der": "", "README.txt": "",
 	} {

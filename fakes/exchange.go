@@ -13,11 +13,12 @@ import (
 
 // exchange is one request on its way through the server.
 type exchange struct {
-	server  *Server
-	now     time.Time // of arrival, by the server's clock
-	request request
-	faults  []*armed // on for this request
-	record  Record
+	server   *Server
+	now      time.Time // of arrival, by the server's clock
+	request  request
+	clientID *wire.ClientIdentification // decrypted, of a request in privacy mode
+	faults   []*armed                   // on for this request
+	record   Record
 }
 
 // on reports whether the fault is on for this request.

@@ -1,11 +1,17 @@
 package fakes
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"keyflow/drm"
 )
+
+// EndpointsFile is the name of the file with the server's addresses that [Server.Export] writes.
+const EndpointsFile = "endpoints.json"
 
 // ProfileFile is the name of the profile that [Server.Export] writes.
 const ProfileFile = "plain-widevine.yaml"
@@ -25,25 +31,55 @@ response:
 
 const exportReadme = authorityReadme + `
 It also holds plain-widevine.yaml, a provider profile that points at the fake server that was
-running when it was written. While that server runs:
+running when it was written, and endpoints.json, that server's addresses. While it runs:
 
   keyflow check --profile DIR/plain-widevine.yaml --authority DIR
   keyflow check --profile DIR/plain-widevine.yaml --authority DIR --asset FOLDER
 
 where DIR is this directory and FOLDER a DASH asset. A player or client of your own can use a
-device of devices/ and send its key requests to the URL in the profile.
+device of devices/ and send its key requests to license_url in endpoints.json. For privacy mode
+it asks certificate_url for the service certificate, or is given service_certificate.bin, and
+verifies it under root_public_key.der.
 `
+
+// endpoints is the content of [EndpointsFile]: no secret.
+type endpoints struct {
+	Version    int                            `json:"keyflow_endpoints"`
+	Authority  drm.Fingerprint                `json:"authority"`
+	Management string                         `json:"management_url"`
+	Systems    map[drm.System]systemEndpoints `json:"systems"`
+}
+
+type systemEndpoints struct {
+	License     string `json:"license_url"`
+	Certificate string `json:"certificate_url,omitempty"`
+}
+
+// endpoints returns the server's addresses as JSON. Certificate and license have one URL (sheet widevine.md §5.1).
+func (s *Server) endpoints() ([]byte, error) {
+	b, err := json.MarshalIndent(endpoints{
+		Version: 1, Authority: s.authority.Fingerprint(), Management: s.ManagementURL(),
+		Systems: map[drm.System]systemEndpoints{drm.Widevine: {License: s.LicenseURL(), Certificate: s.LicenseURL()}},
+	}, "", "  ")
+	return append(b, '\n'), err
+}
 
 // Profile returns a provider profile that points at this server, as YAML.
 func (s *Server) Profile() string { return fmt.Sprintf(profileText, s.LicenseURL()) }
 
-// Export writes the authority and a profile that points at this server into a directory. A directory that holds this
-// very authority keeps it and gets a new profile; any other that is not empty is refused, see [Authority.Write].
+// Export writes the authority, a profile that points at this server and the server's addresses into a directory. A
+// directory that holds this very authority keeps it and gets a new profile and addresses; any other that is not empty is
+// refused, see [Authority.Write].
 func (s *Server) Export(dir string) error {
 	if err := s.exportAuthority(dir); err != nil {
 		return fmt.Errorf("export to %s: %w", dir, err)
 	}
+	addresses, err := s.endpoints()
+	if err != nil {
+		return fmt.Errorf("export to %s: %w", dir, err)
+	}
 	for _, f := range []file{
+		{EndpointsFile, addresses},
 		{ProfileFile, []byte(s.Profile())},
 		{fileReadme, []byte(exportReadme)},
 	} {

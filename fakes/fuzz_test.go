@@ -6,17 +6,22 @@ import (
 	"net/http/httptest"
 	"testing"
 
+	"google.golang.org/protobuf/proto"
+
 	"keyflow/drm"
 	"keyflow/drm/widevine/wire"
 	"keyflow/fakes"
 )
 
 // FuzzHandler posts arbitrary bodies: the handler never panics, never takes one for a key request of a trusted device,
-// refuses with a 4xx, and counts every one. Fuzzing can't sign, so that no body but a seed's own is right.
+// refuses with a 4xx what is no certificate request, and counts every one. Fuzzing can't sign, so that no body but a
+// seed's own is right.
 func FuzzHandler(f *testing.F) {
 	good := ask{}.make(f).body
 	f.Add([]byte{})
 	f.Add([]byte{8, 4})
+	f.Add([]byte{8, 4, 0x12, 0})
+	f.Add(ask{edit: private(f, wrongPrivacy(f)["last block"])}.make(f).body)
 	f.Add([]byte{8, 1, 0x12, 0})
 	f.Add(good[:len(good)/2])
 	f.Add(flip(good, len(good)-1))
@@ -29,11 +34,14 @@ func FuzzHandler(f *testing.F) {
 		before, _ := s.Count()
 		w := httptest.NewRecorder()
 		s.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodPost, s.LicenseURL(), bytes.NewReader(body)))
-		if w.Code < 400 || w.Code >= 500 {
+		want := fakes.Count{Received: before.Received + 1, Answered: before.Answered, Refused: before.Refused + 1}
+		switch {
+		case w.Code == http.StatusOK && bytes.Equal(certificateOf(t, w.Body.Bytes()), s.Authority().ServiceCertificate()):
+			want.Answered, want.Refused = before.Answered+1, before.Refused
+		case w.Code < 400 || w.Code >= 500:
 			t.Errorf("status %d", w.Code)
 		}
-		after, _ := s.Count()
-		if after.Received != before.Received+1 || after.Refused != before.Refused+1 {
+		if after, _ := s.Count(); after != want {
 			t.Errorf("counts %+v, then %+v", before, after)
 		}
 	})
@@ -64,6 +72,48 @@ func FuzzContent(f *testing.F) {
 			}
 			if len(o.content()) == 0 || len(o.content()) > 2 {
 				t.Errorf("%d content keys", len(o.content()))
+			}
+		default:
+			t.Errorf("status %d", w.Code)
+		}
+	})
+}
+
+// FuzzClientID posts signed requests whose encrypted client id holds arbitrary bytes, or is arbitrary itself: none gets a
+// license but the device's own id, and what can't be decrypted and read has one answer.
+func FuzzClientID(f *testing.F) {
+	f.Add([]byte{}, []byte{}, []byte{})
+	f.Add(firstDevice(f).ClientID(), []byte{}, []byte{})
+	f.Add([]byte{8, 1, 0x12, 0}, []byte{}, []byte{})
+	f.Add([]byte{8, 1}, make([]byte, 16), make([]byte, 256))
+	f.Add([]byte{0xff}, make([]byte, 15), []byte{1})
+	s := start(f, fakes.Options{})
+	f.Fuzz(func(t *testing.T, id, iv, key []byte) {
+		body := ask{edit: private(t, privacy{
+			plain: func([]byte) []byte { return pad(id) },
+			edit: func(e *wire.EncryptedClientIdentification) {
+				if len(iv) > 0 {
+					e.EncryptedClientIdIv = iv
+				}
+				if len(key) > 0 {
+					e.EncryptedPrivacyKey = key
+				}
+			},
+		})}.make(t).body
+		w := httptest.NewRecorder()
+		s.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodPost, s.LicenseURL(), bytes.NewReader(body)))
+		switch w.Code {
+		case http.StatusOK: // the id may be the device's, with other words about itself
+			got := new(wire.ClientIdentification)
+			own := new(wire.ClientIdentification)
+			must(t, proto.Unmarshal(firstDevice(t).ClientID(), own))
+			if proto.Unmarshal(id, got) != nil || !bytes.Equal(got.GetToken(), own.GetToken()) || len(key) > 0 {
+				t.Error("a license for somebody else")
+			}
+		case http.StatusForbidden, http.StatusRequestEntityTooLarge: // another device, or the same that did not sign
+		case http.StatusBadRequest:
+			if got := w.Body.String(); got != "the encrypted client id can't be used\n" {
+				t.Errorf("%q", got)
 			}
 		default:
 			t.Errorf("status %d", w.Code)

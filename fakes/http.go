@@ -36,7 +36,7 @@ func (s *Server) serveProtocol(w http.ResponseWriter, r *http.Request) {
 	x.stall(r.Context())
 	var body []byte
 	if refused == nil {
-		body, refused = x.license()
+		body, refused = x.respond()
 	}
 	if refused != nil {
 		x.send(w, refused.answer(s.textOnly), Refused, refused.reason)

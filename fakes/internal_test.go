@@ -76,6 +76,37 @@ func TestVectorT3(t *testing.T) {
 	}
 }
 
+// TestVectorT4 decrypts the client id of sheet widevine.md §16, T4, as the server does.
+func TestVectorT4(t *testing.T) {
+	t.Parallel()
+	a, err := NewAuthority(context.Background(), AuthorityOptions{RootBits: 2048, Devices: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := secret.New(unhex(t, "a0a1a2a3a4a5a6a7a8a9aaabacadaeaf"))
+	wrapped, err := ladder.WrapSessionKey(a.service.key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, err := a.service.decrypt(&wire.EncryptedClientIdentification{
+		EncryptedClientId:   unhex(t, "7089904d8fbb39d07418e252135466235be6ba2c71b7b8bc0bf770a3bbcbcf199e55f87f68cd26b22deaebfbbb528b38"),
+		EncryptedClientIdIv: unhex(t, "b0b1b2b3b4b5b6b7b8b9babbbcbdbebf"), EncryptedPrivacyKey: wrapped,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	clear, err := marshal.Marshal(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := hex.EncodeToString(clear); got != "08011205544f4b454e1a170a0c636f6d70616e795f6e616d6512074861726e657373" {
+		t.Errorf("client id %s", got)
+	}
+	if string(id.GetToken()) != "TOKEN" || id.GetClientInfo()[0].GetValue() != "Harness" {
+		t.Errorf("client id %v", id)
+	}
+}
+
 func TestHistoryRing(t *testing.T) {
 	t.Parallel()
 	h := newHistory(3)

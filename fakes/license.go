@@ -51,6 +51,7 @@ type grantedKey struct {
 	key        secret.Bytes
 	iv         []byte
 	level      wire.License_KeyContainer_SecurityLevel
+	hdcp       wire.HDCP
 	label      string
 	zeroPadded bool
 }
@@ -152,6 +153,9 @@ func (k grantedKey) container(encryption secret.Bytes) (*wire.License_KeyContain
 	}
 	if k.label != "" {
 		c.TrackLabel = &k.label
+	}
+	if k.hdcp != wire.HDCP_HDCP_NONE {
+		c.RequiredProtection = &wire.License_KeyContainer_OutputProtection{Hdcp: k.hdcp.Enum()}
 	}
 	return c, nil
 }

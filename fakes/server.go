@@ -1,8 +1,8 @@
 // Package fakes is license servers on loopback that speak the real protocols byte for byte, verify what a real one
 // verifies, and are wrong on request: [Catalogue] lists the faults that can be set.
 //
-// [Start] serves the Widevine license service of sheet widevine.md §15, for requests with the client id in the clear. It
-// trusts the devices of an [Authority] and nobody else. Every request ends up in a history, which the management address
+// [Start] serves the Widevine license service of sheet widevine.md §15: service certificates, and licenses for requests
+// with the client id in the clear or encrypted. It trusts the devices of an [Authority] and nobody else. Every request ends up in a history, which the management address
 // shows, see [Server.ManagementURL]. Nothing here is meant to be reached from another machine, and no address but a
 // loopback one is served.
 package fakes
@@ -47,9 +47,11 @@ type Options struct {
 	AnyKID bool
 	// ContentIDs maps content ids in pssh data to KIDs.
 	ContentIDs map[string][]drm.KID
-	// TrackLabels are the track labels of KIDs, such as HD.
+	// TrackLabels are the track labels of KIDs, such as HD. A label in Tracks goes first.
 	TrackLabels map[drm.KID]string
-	// Policy is that of every license; nil: playback is allowed, for two hours from the license's start.
+	// Tracks say how the keys of single KIDs are granted.
+	Tracks map[drm.KID]Track
+	// Policy is that of every license unless its tracks have their own; nil: playback is allowed, for two hours from the license's start.
 	Policy *drm.Policy
 	// Faults are set from the start.
 	Faults []Setting
@@ -73,7 +75,7 @@ type Server struct {
 	keys       map[drm.KID]secret.Bytes
 	anyKID     bool
 	contentIDs map[string][]drm.KID
-	labels     map[drm.KID]string
+	tracks     map[drm.KID]Track
 	policy     drm.Policy
 	maxBody    int64
 	textOnly   bool
@@ -84,6 +86,7 @@ type Server struct {
 	instead map[string]func(http.ResponseWriter, *http.Request, *exchange)
 	history *history
 	chains  *chainCache
+	spoilt  spoiltCertificates
 
 	protocol, management *endpoint
 	cancel               context.CancelFunc
@@ -126,10 +129,11 @@ func newServer(ctx context.Context, o Options) (*Server, error) {
 	}
 	s := &Server{
 		authority: o.Authority, seed: o.Seed, keys: make(map[drm.KID]secret.Bytes), anyKID: o.AnyKID,
-		contentIDs: make(map[string][]drm.KID), labels: maps.Clone(o.TrackLabels),
+		contentIDs: make(map[string][]drm.KID), tracks: tracks(o.TrackLabels, o.Tracks),
 		policy: drm.Policy{CanPlay: true, License: defaultLicense}, maxBody: o.MaxBody, textOnly: o.TextErrors, log: o.Log,
 		clock: NewClock(o.Clock), faults: newBoard(), history: newHistory(maxHistory),
-		chains: newChainCache(o.Authority.RootKey(), maxChains), instead: replacements(), stopped: make(chan struct{}),
+		chains: newChainCache(o.Authority.RootKey(), maxChains), instead: replacements(),
+		spoilt: newSpoiltCertificates(o.Authority), stopped: make(chan struct{}),
 	}
 	for _, kid := range o.DeriveKIDs {
 		s.keys[kid] = o.Authority.ContentKey(kid)
@@ -170,8 +174,13 @@ func (o Options) validate() error {
 	if o.MaxBody < 0 {
 		errs = append(errs, fmt.Errorf("body limit of %d bytes, want a positive one", o.MaxBody))
 	}
-	if o.Policy != nil && min(o.Policy.Rental, o.Policy.Playback, o.Policy.License, o.Policy.RenewAfter, o.Policy.RetryEvery) < 0 {
+	if o.Policy != nil && negative(*o.Policy) {
 		errs = append(errs, errors.New("the policy has a negative duration"))
+	}
+	for kid, t := range o.Tracks {
+		if err := t.validate(); err != nil {
+			errs = append(errs, fmt.Errorf("track of KID %s: %w", kid, err))
+		}
 	}
 	return errors.Join(append(errs, validateAll(o.Faults))...)
 }
@@ -183,7 +192,7 @@ func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.serveProtoco
 // URL returns the root of the protocol address, without a slash at the end.
 func (s *Server) URL() string { return s.protocol.url }
 
-// LicenseURL returns where Widevine key requests go.
+// LicenseURL returns where Widevine key requests and certificate requests go.
 func (s *Server) LicenseURL() string { return s.URL() + licensePath }
 
 // ManagementURL returns the root of the management address, without a slash at the end:

@@ -1,7 +1,6 @@
 package fakes
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -25,14 +24,16 @@ const (
 	reasonEmpty          drm.Reason = "empty"                // 400: no body, or no msg
 	reasonMessageType    drm.Reason = "message-type"         // 400: not a request
 	reasonRequestType    drm.Reason = "request-type"         // 400: none of NEW, RENEWAL, RELEASE
-	reasonNoCertificate  drm.Reason = "certificate-not-held" // 404: service certificate asked for
+	reasonNoCertificate  drm.Reason = "certificate-not-held" // 400: service certificate asked for, by a fault
 	reasonNotRenewable   drm.Reason = "not-renewable"        // 403: renewal or release
-	reasonClientID       drm.Reason = "client-id"            // 400: not exactly one, encrypted, or no device certificate
+	reasonClientID       drm.Reason = "client-id"            // 400: not exactly one, or no device certificate
+	reasonEncryptedID    drm.Reason = "encrypted-client-id"  // 400: for another service, not to be decrypted or read
 	reasonChain          drm.Reason = "certificate-chain"    // 403, in-band error 1
 	reasonExpired        drm.Reason = "certificate-expired"  // 403, in-band error 4
 	reasonSignature      drm.Reason = "request-signature"    // 403
 	reasonContentID      drm.Reason = "content-id"           // 400: no pssh data, or KIDs of another length than 16
 	reasonUnknownContent drm.Reason = "unknown-content"      // 404: no KID that the server has a key for
+	reasonSecurity       drm.Reason = "security-level"       // 403: keys for more secure devices only
 )
 
 // request is what a body says, as far as it could be read.
@@ -68,7 +69,6 @@ func readRequest(body []byte) request {
 	case wire.SignedMessage_LICENSE_REQUEST: // also when absent (sheet §4)
 	case wire.SignedMessage_SERVICE_CERTIFICATE_REQUEST:
 		r.operation = drm.KindCertificate
-		r.refusal = refuse(http.StatusNotFound, reasonNoCertificate, "this server has no service certificate: send the client id in the clear")
 		return r
 	default:
 		r.refusal = refuse(http.StatusBadRequest, reasonMessageType, fmt.Sprintf("message type %d is no request", r.envelope.GetType()))
@@ -139,27 +139,31 @@ func (c *content) addKID(kid drm.KID) {
 	}
 }
 
+// respond returns the protocol answer to a request that could be received.
+func (x *exchange) respond() ([]byte, *refusal) {
+	switch {
+	case x.request.refusal != nil:
+		return nil, x.request.refusal
+	case x.request.operation == drm.KindCertificate:
+		return x.serviceCertificate()
+	}
+	return x.license()
+}
+
 // license goes through the rest of sheet §15: who asks, may they, what for, and the license.
 func (x *exchange) license() ([]byte, *refusal) {
-	if x.request.refusal != nil {
-		return nil, x.request.refusal
-	}
-	token, refused := x.clientToken()
+	who, refused := x.parties()
 	if refused != nil {
 		return nil, refused
 	}
-	device, refused := x.verifyChain(token)
-	if refused != nil {
-		return nil, refused
-	}
-	if refused = x.verifySignature(device); refused != nil {
+	if refused = x.verifySignature(who.signer); refused != nil {
 		return nil, refused
 	}
 	keys, refused := x.resolveKeys()
 	if refused != nil {
 		return nil, refused
 	}
-	g := x.newGrant(device, keys)
+	g := x.newGrant(who.recipient, keys)
 	x.spoil(g)
 	body, err := g.seal()
 	if err != nil {
@@ -168,57 +172,8 @@ func (x *exchange) license() ([]byte, *refusal) {
 	return body, nil
 }
 
-// clientToken returns the device certificate of a request that carries exactly one client id, in the clear.
-func (x *exchange) clientToken() ([]byte, *refusal) {
-	m := x.request.message
-	id, encrypted := m.GetClientId(), m.GetEncryptedClientId()
-	var text string
-	switch {
-	case id != nil && encrypted != nil:
-		text = "both a clear and an encrypted client id"
-	case encrypted != nil:
-		text = "the client id is encrypted, but this server has no service certificate"
-	case id == nil:
-		text = "no client id"
-	case id.GetType() != wire.ClientIdentification_DRM_DEVICE_CERTIFICATE:
-		text = fmt.Sprintf("client token type %d, want a DRM device certificate", id.GetType())
-	default:
-		return id.GetToken(), nil
-	}
-	return nil, refuse(http.StatusBadRequest, reasonClientID, text)
-}
-
-func (x *exchange) verifyChain(token []byte) (*chain.Certificate, *refusal) {
-	device, err := x.server.chains.verify(token, x.now)
-	if err == nil {
-		x.record.Device = device.Fingerprint()
-		return device, nil
-	}
-	if device, parseErr := chain.Parse(token); parseErr == nil && x.acts(faultChainNotVerified) {
-		return device, nil
-	}
-	if errors.Is(err, chain.ErrExpired) {
-		return nil, refuseDevice(reasonExpired, "the device certificate has expired", wire.LicenseError_EXPIRED_DRM_DEVICE_CERTIFICATE)
-	}
-	return nil, refuseDevice(reasonChain, "the device certificate is not trusted", wire.LicenseError_INVALID_DRM_DEVICE_CERTIFICATE)
-}
-
-// verifySignature verifies the request's signature over the message exactly as received.
-func (x *exchange) verifySignature(device *chain.Certificate) *refusal {
-	msg, signature := x.request.envelope.GetMsg(), x.request.envelope.GetSignature()
-	switch {
-	case ladder.Verify(device.Key, msg, signature) == nil:
-	case len(signature) == 0 && x.acts(faultSigEmptyAccepted):
-	case x.on(faultAnyKeyAccepted) && x.server.authority.signed(msg, signature) && x.acts(faultAnyKeyAccepted):
-	case x.acts(faultSigNotVerified):
-	default:
-		return refuse(http.StatusForbidden, reasonSignature, "the request's signature does not verify")
-	}
-	return nil
-}
-
-// resolveKeys returns the keys that are asked for and known, in the request's order. A KID that is not known is left
-// out; if none is known the request is refused.
+// resolveKeys returns the keys that are asked for and known, in the request's order. A KID that is not known, or whose
+// track wants a more secure device, is left out; if none is left the request is refused.
 func (x *exchange) resolveKeys() ([]grantedKey, *refusal) {
 	c := x.request.content
 	if c.refusal != nil {
@@ -233,7 +188,13 @@ func (x *exchange) resolveKeys() ([]grantedKey, *refusal) {
 		}
 	}
 	var keys []grantedKey
+	withheld := false
 	for _, kid := range kids {
+		track := x.server.tracks[kid]
+		if !track.allows(deviceSecurity) {
+			withheld = true
+			continue
+		}
 		key, known := x.server.contentKey(kid)
 		if !known {
 			if !x.acts(faultUnknownKIDServed) {
@@ -243,9 +204,11 @@ func (x *exchange) resolveKeys() ([]grantedKey, *refusal) {
 		}
 		x.record.Granted = append(x.record.Granted, kid)
 		keys = append(keys, grantedKey{
-			kid: kid, id: kid[:], key: key, iv: random(ivLen),
-			level: wire.License_KeyContainer_SW_SECURE_CRYPTO, label: x.server.labels[kid],
+			kid: kid, id: kid[:], key: key, iv: random(ivLen), level: track.level(), hdcp: track.HDCP, label: track.Label,
 		})
+	}
+	if len(keys) == 0 && withheld {
+		return nil, refuse(http.StatusForbidden, reasonSecurity, "no key for a device of this security level")
 	}
 	if len(keys) == 0 {
 		return nil, refuse(http.StatusNotFound, reasonUnknownContent, "no key for this content")
@@ -256,7 +219,7 @@ func (x *exchange) resolveKeys() ([]grantedKey, *refusal) {
 // newGrant makes the license with everything in it that is fresh for each: session key, session id, IVs, signing key.
 func (x *exchange) newGrant(device *chain.Certificate, keys []grantedKey) *grant {
 	asked := x.request.message.GetContentId().GetWidevinePsshData()
-	policy := x.server.policy
+	policy := x.server.policyOf(keys)
 	kind := grantedType(asked.GetLicenseType(), policy)
 	g := &grant{
 		request:    x.request.envelope.GetMsg(),

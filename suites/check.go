@@ -60,8 +60,6 @@ const (
 	NeedTrusted Need = "a device that the server trusts"
 	// NeedSecondDevice is another such device.
 	NeedSecondDevice Need = "a second device that the server trusts"
-	// NeedMultiKey is an asset with two or more keys.
-	NeedMultiKey Need = "an asset with two or more keys"
 )
 
 // Area returns the middle part of the id: LIC of WV-LIC-03.

@@ -48,7 +48,7 @@ var (
 	}}
 	// HaveAnswer gets an answer, whatever it is, to a key request for the asset.
 	HaveAnswer = Step[*Exchange]{"get an answer to a key request", func(e *Env) (*Exchange, error) {
-		return e.Acquire(e.Platform, Require(e, HaveBox))
+		return e.Exchange(e.Platform, Require(e, HaveBox), drm.KindLicense)
 	}}
 	// HaveEnvelope gets an answer that is a license message, whatever is inside.
 	HaveEnvelope = Step[*Exchange]{"get a license message", func(e *Env) (*Exchange, error) {
@@ -72,7 +72,7 @@ var (
 )
 
 func (e *Env) obtain(p drm.Platform) (*Exchange, error) {
-	x, err := e.Acquire(p, Require(e, HaveBox))
+	x, err := e.Exchange(p, Require(e, HaveBox), drm.KindLicense)
 	if err != nil {
 		return nil, err
 	}
@@ -105,26 +105,42 @@ func (x *Exchange) problem(reasons ...drm.Reason) error {
 	return nil
 }
 
-// Acquire walks the road once: open, request, lease, build, send, read, process. The error is a
+// failOnProblem ends the check if the answer is no license message, or has a finding with one of the reasons.
+func (e *Env) failOnProblem(x *Exchange, reasons ...drm.Reason) {
+	var f drm.Finding
+	if errors.As(x.problem(reasons...), &f) {
+		e.Fail(Failure{Reason: f.Reason, Step: f.Step, Expected: f.Expected, Seen: f.Seen})
+	}
+}
+
+// Exchange walks the road once: open, request, lease, build, send, read, process. The error is a
 // [*provider.TransportError] if no whole answer came, a [*HarnessError] if keyflow could not do its part.
-func (e *Env) Acquire(p drm.Platform, box drm.Box) (*Exchange, error) {
+func (e *Env) Exchange(p drm.Platform, box drm.Box, kind drm.Kind) (*Exchange, error) {
+	return e.exchangeBody(p, box, kind, nil)
+}
+
+// exchangeBody is [Env.Exchange] with another body than the platform's, if there is one.
+func (e *Env) exchangeBody(p drm.Platform, box drm.Box, kind drm.Kind, body []byte) (*Exchange, error) {
 	session, err := p.Open(e.Context, box, drm.Options{})
 	if err != nil {
 		return nil, &HarnessError{err}
 	}
 	x := &Exchange{Session: session}
-	if x.Message, err = session.Request(e.Context, drm.KindLicense); err != nil {
+	if x.Message, err = session.Request(e.Context, kind); err != nil {
 		return nil, &HarnessError{err}
+	}
+	if body != nil {
+		x.Message.Body = body
 	}
 	lease, err := e.Profile.Lease(e.Context, provider.Need{Asset: e.Asset.Name, KIDs: x.Message.KIDs})
 	if err != nil {
 		return nil, err
 	}
-	body, err := e.send(x, e.Profile.Build(lease, x.Message, provider.At{Now: e.clock().Now()}))
+	answer, err := e.send(x, e.Profile.Build(lease, x.Message, provider.At{Now: e.clock().Now()}))
 	if err != nil {
 		return nil, err
 	}
-	x.Reply = e.Profile.Read(x.Message.Kind, x.Status, x.Header, body)
+	x.Reply = e.Profile.Read(x.Message.Kind, x.Status, x.Header, answer)
 	if x.Observation, err = session.Process(e.Context, x.Message.ID, x.Reply.Body); err != nil {
 		return nil, &HarnessError{err}
 	}

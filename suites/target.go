@@ -3,7 +3,6 @@ package suites
 import (
 	"context"
 	"crypto/tls"
-	"fmt"
 	"net"
 	"net/http"
 	"time"
@@ -68,8 +67,6 @@ func (t *Target) missing(needs []Need) *missing {
 			return &missing{reports.Unverifiable, "no-trusted-device", "needs " + string(n) + ": give --authority for a keyflow fake"}
 		case n == NeedSecondDevice && t.Second == nil:
 			return &missing{reports.Unverifiable, "no-second-device", "needs " + string(n)}
-		case n == NeedMultiKey && len(t.Asset.KIDs()) < 2:
-			return &missing{reports.NotApplicable, "one-key-asset", fmt.Sprintf("the asset has %d key", len(t.Asset.KIDs()))}
 		}
 	}
 	return nil

@@ -1,6 +1,8 @@
 package suites
 
 import (
+	"bytes"
+	"crypto/aes"
 	"fmt"
 	"slices"
 	"strings"
@@ -18,6 +20,8 @@ const (
 	reasonKIDByteOrder drm.Reason = "kid-byte-order"
 	reasonKeyChanged   drm.Reason = "key-changed"
 	reasonNotDecrypted drm.Reason = "content-not-decrypted"
+	reasonIVLength     drm.Reason = "iv-length"
+	reasonIVShared     drm.Reason = "iv-shared"
 )
 
 // widevineKeys are the checks of a license's keys (sheet widevine.md §18, "Keys").
@@ -53,6 +57,14 @@ func widevineKeys() []Check {
 				e.FailOn(x.Observation, widevine.ReasonKeyUnwrap, widevine.ReasonKeyPadding, widevine.ReasonKeyUnpadded, widevine.ReasonKeyLength)
 				e.Note("%d containers unwrapped", len(x.Answer().Containers))
 			},
+		},
+		{
+			ID: "WV-KEY-05", Title: "A container's IV has 16 bytes, is not all zero and differs from the others",
+			Level: reports.Must, Source: "protocol necessity (length), practice (the rest: SHOULD); sheet widevine.md §18",
+			Why:   "Keys wrapped with one IV show which of them begin alike.",
+			Hint:  "Is the IV drawn anew for every container?",
+			Kills: []Kill{{"wv-iv-constant", reports.Warn, reasonIVShared}},
+			Run:   ivsDiffer,
 		},
 		{
 			ID: "WV-KEY-07", Title: "The keys decrypt the content of their KIDs",
@@ -121,6 +133,29 @@ func kidByteOrder(e *Env) {
 			e.Fail(Failure{Reason: reasonKIDByteOrder, Step: "read the license",
 				Expected: "KID " + guidOrder(kid).String(), Seen: "its bytes in GUID order, " + kid.String()})
 		}
+	}
+}
+
+func ivsDiffer(e *Env) {
+	x := Require(e, HaveLicense)
+	first := map[string]int{}
+	for _, c := range x.Answer().Containers {
+		if t, present := c.Type(); present && t == wire.License_KeyContainer_KEY_CONTROL {
+			continue // it has none (sheet widevine.md §8.4)
+		}
+		iv := c.Wire.GetIv()
+		if len(iv) != aes.BlockSize {
+			e.Fail(Failure{Reason: reasonIVLength, Step: "read the license", Expected: "IVs of 16 bytes", Seen: fmt.Sprintf("container %d: %d bytes", c.Index, len(iv))})
+		}
+		other, seen := first[string(iv)]
+		switch {
+		case seen:
+			e.Miss(Failure{Reason: reasonIVShared, Level: reports.Should, Step: "read the license", Expected: "an IV of its own for every container",
+				Seen: fmt.Sprintf("containers %d and %d share one", other, c.Index)})
+		case bytes.Count(iv, []byte{0}) == len(iv):
+			e.Miss(Failure{Reason: reasonIVShared, Level: reports.Should, Step: "read the license", Expected: "a random IV", Seen: fmt.Sprintf("container %d: all zero", c.Index)})
+		}
+		first[string(iv)] = c.Index
 	}
 }
 

@@ -104,7 +104,7 @@ const (
 
 func licenseParses(e *Env) {
 	box := Require(e, HaveBox)
-	x, err := e.Acquire(e.Platform, box)
+	x, err := e.Exchange(e.Platform, box, drm.KindLicense)
 	var transport *provider.TransportError
 	switch {
 	case errors.As(err, &transport) && e.run.Err() == nil && !transport.Unreachable():
@@ -112,11 +112,8 @@ func licenseParses(e *Env) {
 	case err != nil:
 		e.block("get an answer to a key request", err)
 	}
-	var finding drm.Finding
-	if errors.As(x.problem(widevine.ReasonEmptyAnswer, widevine.ReasonNotProtobuf, widevine.ReasonMessageType,
-		widevine.ReasonLicenseError, widevine.ReasonLicenseParse), &finding) {
-		e.Fail(Failure{Reason: finding.Reason, Step: finding.Step, Expected: finding.Expected, Seen: finding.Seen})
-	}
+	e.failOnProblem(x, widevine.ReasonEmptyAnswer, widevine.ReasonNotProtobuf, widevine.ReasonMessageType,
+		widevine.ReasonLicenseError, widevine.ReasonLicenseParse)
 	e.Note("HTTP %d, %d bytes, %d key containers", x.Status, len(x.Reply.Body), len(x.Answer().Containers))
 }
 

@@ -28,7 +28,7 @@ func unknownKID(e *Env) {
 	var kid drm.KID
 	_, _ = rand.Read(kid[:]) // never fails since Go 1.24
 	box := drm.Box{SystemID: pssh.IDOf(drm.Widevine), Data: pssh.Synthesize([]drm.KID{kid})}
-	x, err := e.Acquire(e.Platform, box)
+	x, err := e.Exchange(e.Platform, box, drm.KindLicense)
 	if err != nil {
 		e.block("get an answer to a request for an unknown KID", err)
 	}

@@ -104,7 +104,7 @@ const stepTampered = "send a tampered key request"
 
 // refused acquires a license that must not be granted and returns how it was refused.
 func (e *Env) refused(p drm.Platform, box drm.Box) string {
-	x, err := e.Acquire(p, box)
+	x, err := e.Exchange(p, box, drm.KindLicense)
 	if err != nil {
 		e.block("get an answer to a tampered key request", err)
 	}

@@ -37,7 +37,7 @@ func TestNoSecretInAnyOutput(t *testing.T) {
 	}
 	reports := t.TempDir()
 	out := filepath.Join(reports, "out")
-	server := []string{"--profile", filepath.Join(authority, fakes.ProfileFile), "--authority", authority, "--out", out}
+	server := []string{"--profile", filepath.Join(authority, fakes.ProfileFile), "--authority", authority, "--asset", "cenc-3key", "--out", out}
 
 	var printed bytes.Buffer
 	fingerprints := 0

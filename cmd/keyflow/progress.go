@@ -31,14 +31,25 @@ func (p *checkProgress) start(s *setting) {
 	if t.Kind == suites.EmbeddedFakes {
 		where = "embedded fakes"
 	}
-	fmt.Fprintf(p.w, "keyflow %s: %d checks on %d target(s): %s at %s, platform %s, seed %d\n\n",
-		version(), len(p.plan.Selected), len(s.targets), where, t.Profile.Request.URL, t.PlatformKind, s.seed)
+	fmt.Fprintf(p.w, "keyflow %s: %d checks on %s: %s at %s, platform %s, seed %d\n\n",
+		version(), len(p.plan.Selected), targets(len(s.targets)), where, t.Profile.Request.URL, t.PlatformKind, s.seed)
 }
 
 func (p *checkProgress) result(r reports.Result) {
 	p.done++
 	total := len(p.plan.Selected) * len(p.plan.Targets)
-	fmt.Fprintf(p.w, "[%*d/%d] %s %-9s  %s (%.0f ms)\n", len(fmt.Sprint(total)), p.done, total, p.paint(r.Outcome), r.ID, r.Title, r.DurationMS)
+	where := ""
+	if len(p.plan.Targets) > 1 {
+		where = "  " + r.Asset
+	}
+	fmt.Fprintf(p.w, "[%*d/%d] %s %-9s%s  %s (%.0f ms)\n", len(fmt.Sprint(total)), p.done, total, p.paint(r.Outcome), r.ID, where, r.Title, r.DurationMS)
+}
+
+func targets(n int) string {
+	if n == 1 {
+		return "1 target"
+	}
+	return fmt.Sprintf("%d targets", n)
 }
 
 func (p *checkProgress) paint(o reports.Outcome) string {

@@ -224,7 +224,9 @@ func keyStore(assets []*suites.Asset, file string) (map[drm.KID]secret.Bytes, ma
 	keys, labels := map[drm.KID]secret.Bytes{}, map[drm.KID]string{}
 	for _, a := range assets {
 		for _, t := range a.Tracks {
-			labels[t.KID] = t.Label
+			if labels[t.KID] == "" { // tracks that share a key have the first one's label
+				labels[t.KID] = t.Label
+			}
 			if !t.Key.IsZero() {
 				keys[t.KID] = t.Key
 			}
@@ -288,7 +290,7 @@ func (s *setting) platforms() []*widevine.Platform {
 	}
 	var ps []*widevine.Platform
 	for _, d := range s.authority.Devices() {
-		ps = append(ps, widevine.NewPlatform(d, s.clock))
+		ps = append(ps, widevine.NewPlatform(d, s.clock).WithRoot(s.authority.RootKey()))
 	}
 	return ps
 }

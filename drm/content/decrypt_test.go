@@ -29,23 +29,28 @@ func hashOf(d *content.Decrypted) string {
 // library finds in it.
 func TestDecrypt(t *testing.T) {
 	t.Parallel()
-	for label, x := range tracks(t) {
-		for i, seg := range x.segments {
-			before := bytes.Clone(seg)
-			d, err := content.Decrypt(x.init, seg, keyOf(x.Key))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got := hashOf(d); got != x.Segments[i].Hash || len(d.Samples) != x.Segments[i].Samples {
-				t.Errorf("%s segment %d: %d samples with hash %s, want %d, %s", label, i, len(d.Samples), got, x.Segments[i].Samples, x.Segments[i].Hash)
-			}
-			if !bytes.Equal(before, seg) {
-				t.Errorf("%s segment %d: the input was changed", label, i)
-			}
-			if len(d.KIDs) != 1 || d.KIDs[0] != x.KID || d.Entry.KID != x.KID || d.Entry.Scheme != drm.SchemeCENC || !d.Samples[0].Sync {
-				t.Errorf("%s segment %d: KIDs %s, entry %+v", label, i, drm.JoinKIDs(d.KIDs), d.Entry)
-			}
-			checkPlayable(t, label, d)
+	for _, asset := range embedded() {
+		for label, x := range tracksOf(t, asset) {
+			t.Run(asset+" "+label, func(t *testing.T) {
+				t.Parallel()
+				for i, seg := range x.segments {
+					before := bytes.Clone(seg)
+					d, err := content.Decrypt(x.init, seg, keyOf(x.Key))
+					if err != nil {
+						t.Fatal(err)
+					}
+					if got := hashOf(d); got != x.Segments[i].Hash || len(d.Samples) != x.Segments[i].Samples {
+						t.Errorf("segment %d: %d samples with hash %s, want %d, %s", i, len(d.Samples), got, x.Segments[i].Samples, x.Segments[i].Hash)
+					}
+					if !bytes.Equal(before, seg) {
+						t.Errorf("segment %d: the input was changed", i)
+					}
+					if len(d.KIDs) != 1 || d.KIDs[0] != x.KID || d.Entry.KID != x.KID || d.Entry.Scheme != x.Scheme || !d.Samples[0].Sync {
+						t.Errorf("segment %d: KIDs %s, entry %+v", i, drm.JoinKIDs(d.KIDs), d.Entry)
+					}
+					checkPlayable(t, label, d)
+				}
+			})
 		}
 	}
 }
@@ -83,7 +88,7 @@ func checkPlayable(t *testing.T, label string, d *content.Decrypted) {
 	}
 }
 
-// cbcs reads a file of the cbcs twin of the embedded asset (fixtures/assets/make.sh).
+// cbcs reads a file of a cbcs twin of the asset cenc-3key with its KIDs, keys and samples (fixtures/assets/make.sh).
 func cbcs(t testing.TB, name string) []byte {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join("testdata", "cbcs-5-5", name))
@@ -127,14 +132,16 @@ func TestDecryptCBCS(t *testing.T) {
 func TestInspect(t *testing.T) {
 	t.Parallel()
 	formats := map[string]string{"SD": "avc1", "HD": "avc1", "AUDIO": "mp4a"}
-	for label, x := range tracks(t) {
-		d, err := content.Inspect(x.init)
-		if err != nil {
-			t.Fatal(err)
-		}
-		e, ok := d.Protected()
-		if !ok || e.KID != x.KID || e.Scheme != drm.SchemeCENC || e.Format != formats[label] || len(d.Entries) != 1 {
-			t.Errorf("%s: %+v", label, d)
+	for _, asset := range embedded() {
+		for label, x := range tracksOf(t, asset) {
+			d, err := content.Inspect(x.init)
+			if err != nil {
+				t.Fatal(err)
+			}
+			e, ok := d.Protected()
+			if !ok || e.KID != x.KID || e.Scheme != x.Scheme || e.Format != formats[label] || len(d.Entries) != 1 {
+				t.Errorf("%s %s: %+v", asset, label, d)
+			}
 		}
 	}
 }

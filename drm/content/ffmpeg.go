@@ -23,7 +23,7 @@ const maxOutput = 64 << 10
 // minVideo is the least size in bytes of a key's encrypted samples that ffmpeg's silence is believed for. Arithmetic coding
 // makes something of any bits: of single H.264 frames under 600 bytes, decrypted with a wrong key, one in six was decoded
 // without complaint, the smallest every other time; of frames over 1200 bytes none. Twenty of the small ones in a row are
-// enough.
+// enough, also in the pattern 1:9 of cbcs, which leaves nine blocks of ten in the clear: decoding is lost in the first one.
 const minVideo = 8 << 10
 
 // evidence returns the number of bytes of encrypted samples by KID.

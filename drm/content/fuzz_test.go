@@ -18,9 +18,11 @@ func short(segment []byte) []byte {
 // FuzzDecrypt decrypts arbitrary segments under arbitrary init segments: no crash, no memory for counts that are not there,
 // and samples only out of the segment.
 func FuzzDecrypt(f *testing.F) {
-	for _, x := range tracks(f) {
-		f.Add(x.init, short(x.segments[0]))
-		f.Add(x.init, x.segments[0][:300])
+	for _, asset := range embedded() {
+		for _, x := range tracksOf(f, asset) {
+			f.Add(x.init, short(x.segments[0]))
+			f.Add(x.init, x.segments[0][:300])
+		}
 	}
 	f.Add(cbcs(f, "sd-init.mp4"), short(cbcs(f, "sd-1.m4s")))
 	audio := cbcs(f, "audio-init.mp4")

@@ -14,17 +14,26 @@ import (
 	"keyflow/fixtures"
 )
 
-// track is a track of the embedded asset with its media read.
+// track is a track of an embedded asset with its media read.
 type track struct {
 	fixtures.Track
 	init     []byte
 	segments [][]byte
 }
 
-// tracks returns the tracks of the embedded asset by label.
+// embedded are the names of the embedded assets.
+func embedded() []string { return []string{"cbcs-3key", "cenc-1key", "cenc-3key", "cenc-segmentbase"} }
+
+// tracks returns the tracks of the embedded asset that most tests use by label.
 func tracks(t testing.TB) map[string]track {
 	t.Helper()
-	a, err := fixtures.Open("cenc-3key")
+	return tracksOf(t, "cenc-3key")
+}
+
+// tracksOf returns the tracks of an embedded asset by label.
+func tracksOf(t testing.TB, asset string) map[string]track {
+	t.Helper()
+	a, err := fixtures.Open(asset)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,32 +86,53 @@ func needFFmpeg(t *testing.T) {
 // TestProve proves every segment of every track with its key by every method, and none with any other key.
 func TestProve(t *testing.T) {
 	t.Parallel()
-	all := tracks(t)
+	all := map[string]map[string]track{}
+	for _, name := range embedded() {
+		all[name] = tracksOf(t, name)
+	}
 	wrong := secret.New([]byte("no key of theirs"))
 	for _, c := range []struct {
-		label, other string
-		hashed       bool
-		method       content.Method
+		asset, label      string
+		otherAsset, other string // the track whose key is taken for this one's
+		method            content.Method
 	}{
-		{"SD", "HD", true, content.ByHash},
-		{"HD", "AUDIO", true, content.ByHash},
-		{"AUDIO", "SD", true, content.ByHash},
-		{"SD", "HD", false, content.ByFFmpeg},
-		{"HD", "AUDIO", false, content.ByFFmpeg},
-		{"AUDIO", "SD", false, content.ByAAC},
+		{"cbcs-3key", "SD", "cbcs-3key", "HD", content.ByHash},
+		{"cbcs-3key", "HD", "cbcs-3key", "AUDIO", content.ByHash},
+		{"cbcs-3key", "AUDIO", "cbcs-3key", "SD", content.ByHash},
+		{"cbcs-3key", "SD", "cbcs-3key", "HD", content.ByFFmpeg},
+		{"cbcs-3key", "HD", "cbcs-3key", "AUDIO", content.ByFFmpeg},
+		{"cbcs-3key", "AUDIO", "cbcs-3key", "SD", content.ByAAC},
+		{"cenc-1key", "SD", "cenc-3key", "SD", content.ByHash},
+		{"cenc-1key", "HD", "cenc-3key", "HD", content.ByHash},
+		{"cenc-1key", "AUDIO", "cenc-3key", "AUDIO", content.ByHash},
+		{"cenc-1key", "SD", "cenc-3key", "SD", content.ByFFmpeg},
+		{"cenc-1key", "HD", "cenc-3key", "HD", content.ByFFmpeg},
+		{"cenc-1key", "AUDIO", "cenc-3key", "AUDIO", content.ByAAC},
+		{"cenc-3key", "SD", "cenc-3key", "HD", content.ByHash},
+		{"cenc-3key", "HD", "cenc-3key", "AUDIO", content.ByHash},
+		{"cenc-3key", "AUDIO", "cenc-3key", "SD", content.ByHash},
+		{"cenc-3key", "SD", "cenc-3key", "HD", content.ByFFmpeg},
+		{"cenc-3key", "HD", "cenc-3key", "AUDIO", content.ByFFmpeg},
+		{"cenc-3key", "AUDIO", "cenc-3key", "SD", content.ByAAC},
+		{"cenc-segmentbase", "SD", "cenc-segmentbase", "AUDIO", content.ByHash},
+		{"cenc-segmentbase", "HD", "cenc-segmentbase", "AUDIO", content.ByHash},
+		{"cenc-segmentbase", "AUDIO", "cenc-segmentbase", "HD", content.ByHash},
+		{"cenc-segmentbase", "SD", "cenc-segmentbase", "AUDIO", content.ByFFmpeg},
+		{"cenc-segmentbase", "HD", "cenc-segmentbase", "AUDIO", content.ByFFmpeg},
+		{"cenc-segmentbase", "AUDIO", "cenc-segmentbase", "HD", content.ByAAC},
 	} {
-		t.Run(c.label+" by "+string(c.method), func(t *testing.T) {
+		t.Run(c.asset+" "+c.label+" by "+string(c.method), func(t *testing.T) {
 			t.Parallel()
 			if c.method == content.ByFFmpeg {
 				needFFmpeg(t)
 			}
-			x := all[c.label]
+			x := all[c.asset][c.label]
 			keys := map[string]secret.Bytes{
-				"right": x.Key, "wrong": wrong, "of the other track": all[c.other].Key, "one bit off": oneBitOff(x.Key),
+				"right": x.Key, "wrong": wrong, "swapped": all[c.otherAsset][c.other].Key, "one bit off": oneBitOff(x.Key),
 			}
 			for name, key := range keys {
 				for i := range x.segments {
-					p, err := content.Prove(t.Context(), x.media(i, c.hashed), license(x.KID, key))
+					p, err := content.Prove(t.Context(), x.media(i, c.method == content.ByHash), license(x.KID, key))
 					if err != nil {
 						t.Fatalf("segment %d, key %s: %v", i, name, err)
 					}

@@ -31,14 +31,17 @@ type Answer struct {
 
 // examination is one answer being judged.
 type examination struct {
-	key      secret.RSAKey
-	pending  pending
-	depth    drm.Depth
-	body     []byte
-	answer   Answer
-	findings []drm.Finding
-	keys     ladder.Keys
+	record
+	key     secret.RSAKey
+	pending pending
+	depth   drm.Depth
+	body    []byte
+	answer  Answer
+	keys    ladder.Keys
 }
+
+// record collects findings in the order in which they are met.
+type record struct{ findings []drm.Finding }
 
 // examine decodes and judges an answer in the order of sheet §8.5. It goes on after a finding wherever something is left
 // to decode.
@@ -60,9 +63,9 @@ func examine(key secret.RSAKey, p pending, body []byte, depth drm.Depth) *examin
 	return x
 }
 
-// fatal notes a finding after which no key may be used.
-func (x *examination) fatal(reason drm.Reason, step, expected, seen string) {
-	x.findings = append(x.findings, drm.Finding{Reason: reason, Step: step, Expected: expected, Seen: seen, Fatal: true})
+// fatal notes a finding after which no key, or no certificate, may be used.
+func (r *record) fatal(reason drm.Reason, step, expected, seen string) {
+	r.findings = append(r.findings, drm.Finding{Reason: reason, Step: step, Expected: expected, Seen: seen, Fatal: true})
 }
 
 // The steps that findings name.
@@ -92,29 +95,34 @@ func (x *examination) envelope() bool {
 		return true
 	}
 	if e.GetType() == wire.SignedMessage_ERROR_RESPONSE {
-		x.inBandError(e)
+		x.answer.Error = x.inBandError(e, "a license")
 		return false
 	}
+	x.messageType(e, "SignedMessage of type 2 (LICENSE)")
+	return false
+}
+
+func (r *record) messageType(e *wire.SignedMessage, expected string) {
 	seen := "no type"
 	if e.Type != nil {
 		seen = fmt.Sprintf("type %d (%v)", e.GetType(), e.GetType())
 	}
-	x.fatal(ReasonMessageType, stepParse, "SignedMessage of type 2 (LICENSE)", seen)
-	return false
+	r.fatal(ReasonMessageType, stepParse, expected, seen)
 }
 
-func (x *examination) inBandError(e *wire.SignedMessage) {
+// inBandError notes an in-band refusal and returns it, nil if it does not parse.
+func (r *record) inBandError(e *wire.SignedMessage, expected string) *wire.LicenseError {
 	code := new(wire.LicenseError)
 	if proto.Unmarshal(e.GetMsg(), code) != nil {
-		x.fatal(ReasonLicenseError, stepParse, "a license", "an error response that does not parse")
-		return
+		r.fatal(ReasonLicenseError, stepParse, expected, "an error response that does not parse")
+		return nil
 	}
-	x.answer.Error = code
 	seen := "an error response without a code"
 	if code.ErrorCode != nil {
 		seen = fmt.Sprintf("error response %d (%v)", code.GetErrorCode(), code.GetErrorCode())
 	}
-	x.fatal(ReasonLicenseError, stepParse, "a license", seen)
+	r.fatal(ReasonLicenseError, stepParse, expected, seen)
+	return code
 }
 
 // describe tells what a foreign body looks like without printing it.
@@ -128,6 +136,8 @@ func describe(body []byte) string {
 		what = "what looks like JSON"
 	case bytes.HasPrefix(head, []byte("CAIS")):
 		what = "a license in base64"
+	case bytes.HasPrefix(head, []byte("CAUS")):
+		what = "a service certificate in base64"
 	}
 	return fmt.Sprintf("%d bytes: %s", len(body), what)
 }

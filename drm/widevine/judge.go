@@ -7,7 +7,8 @@ import (
 	"keyflow/drm/widevine/wire"
 )
 
-// Judge verifies the answer to a stored request of this device. request is the body that was sent.
+// Judge verifies the answer to a stored request of this device. request is the body that was sent. A service certificate
+// is judged in full at any depth, under the platform's root and at the time when the ticket was minted.
 func (p *Platform) Judge(t drm.Ticket, request, answer []byte, depth drm.Depth) drm.Verdict {
 	v := drm.Verdict{Depth: depth}
 	if t.Device != p.identity.Device() {
@@ -15,6 +16,10 @@ func (p *Platform) Judge(t drm.Ticket, request, answer []byte, depth drm.Depth) 
 			Reason: ReasonUnknownDevice, Step: stepSessionKey, Fatal: true,
 			Expected: "a request of device " + string(p.identity.Device()), Seen: "a request of device " + string(t.Device),
 		}}
+		return v
+	}
+	if t.Kind == drm.KindCertificate {
+		v.Findings = examineCertificate(p.root, t.Minted, answer).findings
 		return v
 	}
 	envelope := new(wire.SignedMessage)

@@ -8,11 +8,13 @@ package widevine
 
 import (
 	"context"
-	"errors"
+	"crypto/rsa"
 	"fmt"
+	"sync/atomic"
 
 	"keyflow/drm"
 	"keyflow/drm/pssh"
+	"keyflow/drm/widevine/chain"
 )
 
 // Platform is a simulated device with one identity. It is immutable and safe for concurrent use, and implements
@@ -21,6 +23,10 @@ type Platform struct {
 	identity Identity
 	clock    drm.Clock
 	forge    Forge
+	root     *rsa.PublicKey
+	service  *chain.Certificate // nil in the clear
+	style    RequestIDStyle
+	requests *atomic.Uint64 // request ids made so far, by this platform and all that were derived from it
 }
 
 var (
@@ -28,12 +34,13 @@ var (
 	_ drm.Judge    = (*Platform)(nil)
 )
 
-// NewPlatform returns the platform of a device. clock gives the request times; nil is the machine's clock.
+// NewPlatform returns the platform of a device: requests in the clear, desktop-style request ids, the vendor's root. clock
+// gives the request times; nil is the machine's clock.
 func NewPlatform(identity Identity, clock drm.Clock) *Platform {
 	if clock == nil {
 		clock = drm.SystemClock
 	}
-	return &Platform{identity: identity, clock: clock}
+	return &Platform{identity: identity, clock: clock, root: chain.VendorRoot(), requests: new(atomic.Uint64)}
 }
 
 // System returns [drm.Widevine].
@@ -45,9 +52,46 @@ func (p *Platform) Identity() Identity { return p.identity }
 // Clock returns the clock that request times are read from.
 func (p *Platform) Clock() drm.Clock { return p.clock }
 
-// WithServerCertificate would turn privacy mode on. Requests are in the clear so far, hence errors.ErrUnsupported.
-func (p *Platform) WithServerCertificate(context.Context, []byte) (drm.Platform, error) {
-	return nil, fmt.Errorf("widevine privacy mode: %w", errors.ErrUnsupported)
+// WithRoot returns a platform that verifies service certificates under another root than the vendor's ([chain.VendorRoot],
+// which nil stands for). A certificate that was verified before stays in use.
+func (p *Platform) WithRoot(root *rsa.PublicKey) *Platform {
+	if root == nil {
+		root = chain.VendorRoot()
+	}
+	rooted := *p
+	rooted.root = root
+	return &rooted
+}
+
+// WithServerCertificate returns a platform in privacy mode (sheet §7): its license requests carry the client
+// identification encrypted for the service that owns cert, with a fresh key and IV each. cert has one of the forms of
+// [chain.ParseServiceCertificate] and is verified under the platform's root at the platform's time; errors wrap those of
+// package chain. The platform returned is a *Platform.
+func (p *Platform) WithServerCertificate(ctx context.Context, cert []byte) (drm.Platform, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("widevine service certificate: %w", err)
+	}
+	service, err := chain.VerifyService(cert, p.root, p.clock.Now())
+	if err != nil {
+		return nil, fmt.Errorf("widevine service certificate: %w", err)
+	}
+	private := *p
+	private.service = service
+	return &private, nil
+}
+
+// PrivacyMode reports whether license requests carry the client identification encrypted.
+func (p *Platform) PrivacyMode() bool { return p.service != nil }
+
+// ServiceCertificate returns the certificate that the client identification is encrypted for, nil in the clear. The caller
+// must not change it.
+func (p *Platform) ServiceCertificate() *chain.Certificate { return p.service }
+
+// WithRequestIDStyle returns a platform that makes request ids of another form.
+func (p *Platform) WithRequestIDStyle(style RequestIDStyle) *Platform {
+	styled := *p
+	styled.style = style
+	return &styled
 }
 
 // WithForge returns a platform whose requests deviate as f says.

@@ -7,7 +7,7 @@ import "keyflow/drm"
 const (
 	ReasonNotProtobuf    drm.Reason = "not-a-signed-message"   // the body does not parse as SignedMessage
 	ReasonEmptyAnswer    drm.Reason = "empty-answer"           //
-	ReasonMessageType    drm.Reason = "message-type"           // neither a license nor an error
+	ReasonMessageType    drm.Reason = "message-type"           // neither what was asked for nor an error
 	ReasonLicenseError   drm.Reason = "license-error"          // an in-band refusal
 	ReasonSessionKeyType drm.Reason = "session-key-type"       //
 	ReasonSessionKeyLen  drm.Reason = "session-key-length"     // of the wrapped key
@@ -30,4 +30,16 @@ const (
 	ReasonCannotPlay     drm.Reason = "can-play"               // policy absent or can_play false
 	ReasonNegativeTime   drm.Reason = "negative-duration"      //
 	ReasonUnknownDevice  drm.Reason = "unknown-device"         // a ticket of another device
+)
+
+// The reasons of findings about a service certificate (sheet widevine.md §5.2, §5.3), besides those of any answer.
+const (
+	ReasonCertificateForm        drm.Reason = "certificate-form"          // bare, unsigned, or copies that differ
+	ReasonCertificateParse       drm.Reason = "certificate-parse"         //
+	ReasonCertificateSignature   drm.Reason = "certificate-signature"     // does not verify under the root
+	ReasonCertificateType        drm.Reason = "certificate-type"          // not SERVICE
+	ReasonCertificateProvider    drm.Reason = "certificate-provider"      // no provider_id or no serial_number
+	ReasonCertificateKey         drm.Reason = "certificate-key"           // not RSA in PKCS#1, or below 2048 bits
+	ReasonCertificateNotYetValid drm.Reason = "certificate-not-yet-valid" // created in the future
+	ReasonCertificateExpired     drm.Reason = "certificate-expired"       //
 )

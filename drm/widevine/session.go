@@ -18,9 +18,6 @@ import (
 	"keyflow/drm/widevine/wire"
 )
 
-// requestIDLen is the length of a desktop-style request id in bytes: raw random bytes (sheet §6.2).
-const requestIDLen = 16
-
 var licenseTypes = map[drm.LicenseType]wire.LicenseType{
 	drm.Streaming: wire.LicenseType_STREAMING,
 	drm.Offline:   wire.LicenseType_OFFLINE,
@@ -34,6 +31,8 @@ var (
 
 // pending is what has to be kept of a sent request until its answer comes.
 type pending struct {
+	kind      drm.Kind
+	minted    time.Time
 	msg       []byte // the serialized LicenseRequest as sent: the derivation context
 	requestID []byte
 }
@@ -47,7 +46,7 @@ type session struct {
 	closed   bool
 }
 
-// Request returns a license request. Other kinds wrap errors.ErrUnsupported.
+// Request returns a license request or a service certificate request. Other kinds wrap errors.ErrUnsupported.
 func (s *session) Request(ctx context.Context, kind drm.Kind) (drm.Message, error) {
 	if err := ctx.Err(); err != nil {
 		return drm.Message{}, fmt.Errorf("make key request: %w", err)
@@ -55,18 +54,27 @@ func (s *session) Request(ctx context.Context, kind drm.Kind) (drm.Message, erro
 	if s.closed {
 		return drm.Message{}, errClosed
 	}
-	if kind != drm.KindLicense {
-		return drm.Message{}, fmt.Errorf("make %s request: %w", kind, errors.ErrUnsupported)
-	}
 	now := s.platform.clock.Now()
-	body, p, err := s.build(now)
-	if err != nil {
-		return drm.Message{}, fmt.Errorf("make key request: %w", err)
+	var body []byte
+	var p pending
+	var kids []drm.KID
+	var err error
+	switch kind {
+	case drm.KindLicense:
+		body, p, err = s.build(now)
+		kids = pssh.KIDs(s.box)
+	case drm.KindCertificate:
+		body, err = s.certificateRequest()
+	default:
+		err = errors.ErrUnsupported
 	}
+	if err != nil {
+		return drm.Message{}, fmt.Errorf("make %s request: %w", kind, err)
+	}
+	p.kind, p.minted = kind, now
 	// Not the request id: a forged request may lack one or repeat another's.
 	id := drm.MessageID(hex.EncodeToString(random(requestIDLen)))
 	s.pending[id] = p
-	kids := pssh.KIDs(s.box)
 	return drm.Message{
 		ID: id, Kind: kind, Body: body, KIDs: kids,
 		Ticket: drm.Ticket{
@@ -76,17 +84,21 @@ func (s *session) Request(ctx context.Context, kind drm.Kind) (drm.Message, erro
 	}, nil
 }
 
-// build makes the body of a license request in the clear (sheet §6.1).
-func (s *session) build(now time.Time) ([]byte, pending, error) {
-	forge, identity := s.platform.forge, s.platform.identity
-	id := new(wire.ClientIdentification)
-	if err := proto.Unmarshal(change(forge.ClientID, identity.clientID), id); err != nil {
-		return nil, pending{}, fmt.Errorf("client identification: %w", err)
+// certificateRequest makes the body of a service certificate request: the two bytes 08 04, unless forged (sheet §5.1).
+func (s *session) certificateRequest() ([]byte, error) {
+	envelope := &wire.SignedMessage{Type: wire.SignedMessage_SERVICE_CERTIFICATE_REQUEST.Enum()}
+	if s.platform.forge.Envelope != nil {
+		s.platform.forge.Envelope(envelope)
 	}
+	return marshal(envelope)
+}
+
+// build makes the body of a license request (sheet §6.1), its client identification in the clear or encrypted.
+func (s *session) build(now time.Time) ([]byte, pending, error) {
+	forge := s.platform.forge
 	data := pssh.RequestData(s.box, true)
-	requestID, nonce := random(requestIDLen), random(4)
+	requestID, nonce := s.platform.requestID(), random(4)
 	request := &wire.LicenseRequest{
-		ClientId: id,
 		ContentId: &wire.LicenseRequest_ContentIdentification{
 			ContentIdVariant: &wire.LicenseRequest_ContentIdentification_WidevinePsshData_{
 				WidevinePsshData: &wire.LicenseRequest_ContentIdentification_WidevinePsshData{
@@ -100,6 +112,9 @@ func (s *session) build(now time.Time) ([]byte, pending, error) {
 		RequestTime:     proto.Int64(now.Unix()),
 		ProtocolVersion: wire.ProtocolVersion_VERSION_2_1.Enum(),
 		KeyControlNonce: proto.Uint32(binary.BigEndian.Uint32(nonce)%math.MaxInt32 + 1), // 1…2³¹−1, sheet §6.1
+	}
+	if err := s.platform.identify(request); err != nil {
+		return nil, pending{}, fmt.Errorf("client identification: %w", err)
 	}
 	if forge.Request != nil {
 		forge.Request(request)
@@ -158,7 +173,7 @@ func pendingOf(msg []byte) (pending, error) {
 	return pending{msg: msg, requestID: request.GetContentId().GetWidevinePsshData().GetRequestId()}, nil
 }
 
-// Process takes the answer to a license request. Each request's answer is processed once (sheet §8.5 step 6).
+// Process takes the answer to a request of this session. Each request's answer is processed once (sheet §8.5 step 6).
 func (s *session) Process(ctx context.Context, id drm.MessageID, body []byte) (*drm.Observation, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("process answer: %w", err)
@@ -171,13 +186,18 @@ func (s *session) Process(ctx context.Context, id drm.MessageID, body []byte) (*
 		return nil, fmt.Errorf("process answer to %s: %w", id, errUnknownMessage)
 	}
 	delete(s.pending, id)
+	o := &drm.Observation{System: drm.Widevine, Message: id, Kind: p.kind}
+	if p.kind == drm.KindCertificate {
+		x := examineCertificate(s.platform.root, p.minted, body)
+		o.Findings, o.Detail = x.findings, &x.answer
+		return o, nil
+	}
 	x := examine(s.platform.identity.key, p, body, drm.DepthFull)
 	if license, ok := x.license(); ok {
 		s.licenses = append(s.licenses, license)
 	}
-	return &drm.Observation{
-		System: drm.Widevine, Message: id, Kind: drm.KindLicense, Findings: x.findings, Detail: &x.answer,
-	}, nil
+	o.Findings, o.Detail = x.findings, &x.answer
+	return o, nil
 }
 
 // Licenses returns the licenses of all answers without a fatal finding.

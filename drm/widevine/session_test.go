@@ -155,7 +155,7 @@ func TestRequestRefuses(t *testing.T) {
 	t.Parallel()
 	p := testPlatform(t)
 	s := openSession(t, p)
-	for _, kind := range []drm.Kind{drm.KindCertificate, drm.KindRenewal, drm.KindRelease, drm.KindAcknowledgement, "", "lease"} {
+	for _, kind := range []drm.Kind{drm.KindRenewal, drm.KindRelease, drm.KindAcknowledgement, "", "lease"} {
 		if _, err := s.Request(context.Background(), kind); !errors.Is(err, errors.ErrUnsupported) {
 			t.Errorf("kind %q: %v", kind, err)
 		}
@@ -171,9 +171,6 @@ func TestRequestRefuses(t *testing.T) {
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("%s with a cancelled context: %v", name, err)
 		}
-	}
-	if _, err := p.WithServerCertificate(context.Background(), nil); !errors.Is(err, errors.ErrUnsupported) {
-		t.Errorf("service certificate: %v", err)
 	}
 	if _, err := s.Process(context.Background(), m.ID, body); err != nil || len(s.Licenses()) != 1 {
 		t.Errorf("after the cancelled call: %v, %d licenses", err, len(s.Licenses()))

@@ -71,9 +71,13 @@ func Start(tb testing.TB, asset string, faults ...string) (*fakes.Server, *suite
 // Trust gives the target the devices of an authority as its platforms.
 func Trust(target *suites.Target, authority *fakes.Authority) {
 	authority.AddTo(target.Vault)
-	devices := authority.Devices()
-	target.PlatformKind, target.Platform = suites.PlatformHarness, widevine.NewPlatform(devices[0], target.Clock)
-	if len(devices) > 1 {
-		target.Second = widevine.NewPlatform(devices[1], target.Clock)
+	target.PlatformKind = suites.PlatformHarness
+	var platforms []drm.Platform
+	for _, d := range authority.Devices() {
+		platforms = append(platforms, widevine.NewPlatform(d, target.Clock).WithRoot(authority.RootKey()))
+	}
+	target.Platform = platforms[0]
+	if len(platforms) > 1 {
+		target.Second = platforms[1]
 	}
 }

@@ -25,6 +25,9 @@ var (
 	ErrSignature = errors.New("certificate signature does not verify")
 	ErrSystemID  = errors.New("device and model certificate differ in system id")
 	ErrExpired   = errors.New("certificate has expired")
+
+	// ErrKey is about public_key or encryption_key alone; it is an ErrMalformed too.
+	ErrKey = fmt.Errorf("%w: its key cannot be used", ErrMalformed)
 )
 
 // Certificate is one parsed SignedDrmCertificate.
@@ -51,6 +54,18 @@ func Parse(token []byte) (*Certificate, error) {
 }
 
 func fromSigned(signed *wire.SignedDrmCertificate) (*Certificate, error) {
+	c, err := decode(signed)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.readKeys(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// decode reads the fields and leaves the keys alone.
+func decode(signed *wire.SignedDrmCertificate) (*Certificate, error) {
 	if len(signed.GetDrmCertificate()) == 0 {
 		return nil, fmt.Errorf("%w: no drm_certificate", ErrMalformed)
 	}
@@ -58,29 +73,34 @@ func fromSigned(signed *wire.SignedDrmCertificate) (*Certificate, error) {
 	if err := proto.Unmarshal(signed.GetDrmCertificate(), fields); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
-	key, err := publicKey(fields.GetPublicKey(), fields.GetAlgorithm())
+	return &Certificate{Signed: signed, Fields: fields}, nil
+}
+
+func (c *Certificate) readKeys() error {
+	key, err := publicKey(c.Fields.GetPublicKey(), c.Fields.GetAlgorithm())
 	if err != nil {
-		return nil, fmt.Errorf("public_key: %w", err)
+		return fmt.Errorf("public_key: %w", err)
 	}
-	c := &Certificate{Signed: signed, Fields: fields, Key: key, Encryption: key}
-	if e := fields.GetEncryptionKey(); e != nil {
-		if c.Encryption, err = publicKey(e.GetPublicKey(), e.GetAlgorithm()); err != nil {
-			return nil, fmt.Errorf("encryption_key: %w", err)
+	encryption := key
+	if e := c.Fields.GetEncryptionKey(); e != nil {
+		if encryption, err = publicKey(e.GetPublicKey(), e.GetAlgorithm()); err != nil {
+			return fmt.Errorf("encryption_key: %w", err)
 		}
 	}
-	return c, nil
+	c.Key, c.Encryption = key, encryption
+	return nil
 }
 
 func publicKey(der []byte, algorithm wire.DrmCertificate_Algorithm) (*rsa.PublicKey, error) {
 	if algorithm != wire.DrmCertificate_RSA {
-		return nil, fmt.Errorf("%w: algorithm %v: only RSA is implemented: %w", ErrMalformed, algorithm, errors.ErrUnsupported)
+		return nil, fmt.Errorf("%w: algorithm %v: only RSA is implemented: %w", ErrKey, algorithm, errors.ErrUnsupported)
 	}
 	key, err := x509.ParsePKCS1PublicKey(der)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
+		return nil, fmt.Errorf("%w: %w", ErrKey, err)
 	}
 	if key.N.BitLen() < 2048 {
-		return nil, fmt.Errorf("%w: RSA key of %d bits, want at least 2048", ErrMalformed, key.N.BitLen())
+		return nil, fmt.Errorf("%w: RSA key of %d bits, want at least 2048", ErrKey, key.N.BitLen())
 	}
 	return key, nil
 }

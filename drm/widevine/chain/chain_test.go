@@ -7,7 +7,6 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
-	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"math/big"
@@ -370,24 +369,11 @@ func TestIssueLeavesItsFieldsAlone(t *testing.T) {
 	}
 }
 
-// publishedRoot is the public key of the vendor's root (sheet widevine.md §5.3): public data, and used by this test alone.
-const publishedRoot = "MIIBigKCAYEAtP45w2WQA9s8EZcJ6GjN8sNem/LnTSOxENuHZd/c+581oFcDU0z2bTV9pnjbszbSP5xAqZUmcn+4vmbf" +
-	"xSGYeBUWaF0vRg5Dy4qEOav7sDWAIr40I4urU1ty7Eu1SGlTPkdf/Qn9p3YTjw+S1kzfrnaputkiEKmdcUXW1+EZJYWc" +
-	"U5qX64TXzKiIgiBwJiD9fkBQJ+Ilk2+8PnKg+sG9KbRNglzBtMuccn6w6YoXPhlj/P2CSCu3sjO5fexLuokfJ7ibiEiE" +
-	"qhiSDmX1yGwR/2s25HQ0yowzsfm4jrTmEuACmHlSXkUz/xHc68NTunxgGhE9APvSt6ow+k9eSHdbF9x172/SGW3cvn+w" +
-	"eI/cgmBMv+QpBl5pjDkTrRQl7Rmy8p8Bgg1WRIjINewfEbMk4FkNN+RHPOpLf5cxHIF8lIpMfWgVhP+lCP0Y5+cr5Ecn" +
-	"EhG4I+xYkzysEtKIbUE9xf4c3Ln41FE+B+UDb6cS6BL3tc6mllU/eLRkglDSM1+RAgMBAAE="
-
-func TestPublishedRoot(t *testing.T) {
+// TestVendorRoot compares the vendor's root with its published hash (sheet widevine.md §5.3).
+func TestVendorRoot(t *testing.T) {
 	t.Parallel()
-	der, err := base64.StdEncoding.DecodeString(publishedRoot)
-	if err != nil {
-		t.Fatal(err)
-	}
-	key, err := x509.ParsePKCS1PublicKey(der)
-	if err != nil {
-		t.Fatal(err)
-	}
+	key := chain.VendorRoot()
+	der := x509.MarshalPKCS1PublicKey(key)
 	sum := sha256.Sum256(der)
 	if key.N.BitLen() != 3072 || key.E != 65537 || len(der) != 398 ||
 		hex.EncodeToString(sum[:]) != "4d37517967d93c1fe39ea841f17a88da28c4aba7f3f09505224cafdf33f75c32" {
@@ -395,5 +381,9 @@ func TestPublishedRoot(t *testing.T) {
 	}
 	if _, err := chain.VerifyDevice(serialize(t, newRecipe(t).issue(t)), key, now); !errors.Is(err, chain.ErrSignature) {
 		t.Errorf("a harness chain under the published root: %v", err)
+	}
+	key.E = 3
+	if chain.VendorRoot().E != 65537 {
+		t.Error("a caller changed the root for all others")
 	}
 }

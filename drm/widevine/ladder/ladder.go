@@ -101,6 +101,14 @@ func Verify(key *rsa.PublicKey, msg, signature []byte) error {
 	return rsa.VerifyPSS(key, crypto.SHA1, digest[:], signature, pss())
 }
 
+// SignedPKCS1v15 reports whether the signature is RSASSA-PKCS1-v1_5 with SHA-1 or SHA-256 (RFC 8017 §8.2): a usual mistake,
+// and always refused.
+func SignedPKCS1v15(key *rsa.PublicKey, msg, signature []byte) bool {
+	one, two := sha1.Sum(msg), sha256.Sum256(msg)
+	return rsa.VerifyPKCS1v15(key, crypto.SHA1, one[:], signature) == nil ||
+		rsa.VerifyPKCS1v15(key, crypto.SHA256, two[:], signature) == nil
+}
+
 func pss() *rsa.PSSOptions {
 	return &rsa.PSSOptions{SaltLength: sha1.Size, Hash: crypto.SHA1}
 }

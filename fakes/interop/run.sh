@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# Runs independent clients against keyflow fake: they must get the content keys that the assets were encrypted with.
+# Needs Node with npm, and ./keyflow (make build). The clients come from the npm registry, pinned, and are run, not read.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+command -v npm >/dev/null || { echo "interop: npm is missing: install Node with npm" >&2; exit 1; }
+dir=$(mktemp -d)
+fake=
+trap '[ -z "$fake" ] || kill "$fake" 2>/dev/null || true; rm -rf "$dir"' EXIT
+
+npm install --prefix "$dir" --ignore-scripts --no-save --no-package-lock --no-audit --no-fund --silent widevine@1.0.7
+cp fakes/interop/widevine.mjs "$dir"
+
+./keyflow fake --export "$dir/export" --quiet >"$dir/fake.log" 2>&1 &
+fake=$!
+for _ in $(seq 100); do
+  [ -e "$dir/export/plain-widevine.yaml" ] && break
+  kill -0 "$fake" || { cat "$dir/fake.log" >&2; exit 1; }
+  sleep 0.1
+done
+
+node "$dir/widevine.mjs" "$dir/export" fixtures/assets
