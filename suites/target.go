@@ -27,8 +27,9 @@ type PlatformKind string
 
 // The kinds of platforms.
 const (
-	PlatformNone    PlatformKind = "none"
-	PlatformHarness PlatformKind = "harness"
+	PlatformNone     PlatformKind = "none"
+	PlatformIdentity PlatformKind = "identity" // files that the vendor issued to the user
+	PlatformHarness  PlatformKind = "harness"  // devices of an authority that fakes alone trust
 )
 
 // Target is one (profile, variant, asset) to be judged. It is read-only while checks run.
@@ -64,7 +65,7 @@ func (t *Target) missing(needs []Need) *missing {
 	for _, n := range needs {
 		switch {
 		case n == NeedTrusted && t.Platform == nil:
-			return &missing{reports.Unverifiable, "no-trusted-device", "needs " + string(n) + ": give --authority for a keyflow fake"}
+			return &missing{reports.Unverifiable, "no-trusted-device", "needs " + string(n) + ": give --identity, or --authority for a keyflow fake"}
 		case n == NeedSecondDevice && t.Second == nil:
 			return &missing{reports.Unverifiable, "no-second-device", "needs " + string(n)}
 		}

@@ -18,6 +18,7 @@ type targetFlags struct {
 	assetKeys string
 	platform  string
 	authority string
+	identity  string
 	faults    []string
 	insecure  bool
 	out       string
@@ -30,8 +31,9 @@ func (f *targetFlags) register(c *cobra.Command, command string) {
 	s.StringArrayVar(&f.profiles, "profile", nil, "provider profile, a YAML `FILE`; repeat for several (default: the embedded fakes)")
 	s.StringArrayVar(&f.asset, "asset", nil, "DASH content: the `NAME` of an embedded asset, a folder, or an MPD in one; repeat for several (default: all embedded ones)")
 	s.StringVar(&f.assetKeys, "asset-keys", "", "`FILE` with one KID:KEY (hex) a line, for the embedded fakes to serve with --asset FOLDER")
-	s.StringVar(&f.platform, "platform", "", "what speaks to the server: none or harness (default: harness with the fakes or --authority, else none)")
+	s.StringVar(&f.platform, "platform", "", "what speaks to the server: none, identity or harness (default: identity with --identity, harness with the fakes or --authority, else none)")
 	s.StringVar(&f.authority, "authority", "", "`DIR` with the authority that keyflow fake --export wrote")
+	s.StringVar(&f.identity, "identity", "", "`DIR` with the device that the vendor issued to you: client_id.bin (client id blob) and private_key.pem")
 	s.StringArrayVar(&f.faults, "fault", nil, "`NAME` of a fault of the embedded fakes, see keyflow list faults; repeat for several")
 	s.BoolVar(&f.insecure, "insecure", false, "allow a plain http license URL beyond this machine")
 	s.StringVar(&f.out, "out", "keyflow-report/"+command, "`DIR` for the report; the one before is kept as DIR.previous")

@@ -73,7 +73,7 @@ func (a *app) load(ctx context.Context, f *loadFlags) error {
 	if err := f.allowed(s.targets); err != nil {
 		return err
 	}
-	if err := s.aim(ctx, config); err != nil {
+	if err := s.aim(ctx, f.platform, config); err != nil {
 		return err
 	}
 	if err := f.ready(); err != nil {
@@ -136,7 +136,7 @@ func (f *loadFlags) allowed(targets []*suites.Target) error {
 }
 
 // aim fills in what is sent where and how answers are judged: the assets' boxes and the harness's devices in turn.
-func (s *setting) aim(ctx context.Context, c *loadtest.Config) error {
+func (s *setting) aim(ctx context.Context, platform string, c *loadtest.Config) error {
 	target := s.targets[0]
 	c.Profile, c.Clock, c.Seed = target.Profile, s.clock, s.seed
 	var boxes []drm.Box
@@ -158,7 +158,7 @@ func (s *setting) aim(ctx context.Context, c *loadtest.Config) error {
 		return harness(err)
 	}
 	devices := map[drm.Fingerprint]*widevine.Platform{}
-	platforms := s.platforms()
+	_, platforms := s.platforms(platform)
 	for _, p := range platforms {
 		devices[p.Identity().Device()] = p
 	}

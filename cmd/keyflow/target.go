@@ -17,6 +17,7 @@ import (
 	"keyflow/drm/provider"
 	"keyflow/drm/secret"
 	"keyflow/drm/widevine"
+	"keyflow/drm/widevine/chain"
 	"keyflow/fakes"
 	"keyflow/fixtures"
 	"keyflow/reports"
@@ -27,7 +28,8 @@ import (
 type setting struct {
 	targets   []*suites.Target
 	authority *fakes.Authority
-	fake      *fakes.Server // nil with a profile
+	identity  *widevine.Identity // nil without --identity
+	fake      *fakes.Server      // nil with a profile
 	vault     *secret.Vault
 	clock     drm.Clock
 	seed      int64
@@ -59,6 +61,9 @@ func (f *targetFlags) prepare(ctx context.Context) (*setting, error) {
 			return nil, usage(err, "keyflow fake --export DIR writes an authority")
 		}
 	}
+	if err := s.loadIdentity(f.identity); err != nil {
+		return nil, err
+	}
 	profiles, err := f.loadProfiles()
 	if err != nil {
 		return nil, err
@@ -87,7 +92,7 @@ func (f *targetFlags) ready() error {
 
 // consistent refuses flags that contradict each other.
 func (f *targetFlags) consistent() error {
-	kinds := []string{"", string(suites.PlatformNone), string(suites.PlatformHarness)}
+	kinds := []string{"", string(suites.PlatformNone), string(suites.PlatformIdentity), string(suites.PlatformHarness)}
 	switch {
 	case !slices.Contains(kinds, f.platform):
 		return usage(fmt.Errorf("unknown platform %q: %s", f.platform, nearest.Hint(f.platform, kinds[1:])), "keyflow check --help tells what each platform needs")
@@ -97,6 +102,10 @@ func (f *targetFlags) consistent() error {
 		return usage(errors.New("--asset-keys is for the embedded fakes, the server of a profile has its own keys"), "give the file to the fake: keyflow fake --asset-keys FILE")
 	case len(f.profiles) > 0 && f.platform == string(suites.PlatformHarness) && f.authority == "":
 		return usage(errors.New("--platform harness needs --authority DIR: the server must trust its devices"), "keyflow fake --export DIR writes an authority")
+	case f.platform == string(suites.PlatformIdentity) && f.identity == "":
+		return usage(errors.New("--platform identity needs --identity DIR"), "DIR holds client_id.bin and private_key.pem of a device that the vendor issued to you")
+	case len(f.profiles) == 0 && f.identity != "" && f.authority == "":
+		return usage(errors.New("--identity needs --profile: the embedded fakes trust no device of a vendor"), "name your license server with --profile FILE")
 	case f.assetKeys != "" && len(f.asset) == 0:
 		return usage(errors.New("--asset-keys needs --asset FOLDER: embedded assets have their keys"), "")
 	}
@@ -263,16 +272,13 @@ func (s *setting) addTargets(f *targetFlags, profiles []*provider.Profile, asset
 	if s.fake != nil {
 		kind = suites.EmbeddedFakes
 	}
-	platformKind, platforms := suites.PlatformNone, s.platforms()
-	if len(platforms) > 0 && f.platform != string(suites.PlatformNone) {
-		platformKind = suites.PlatformHarness
-	}
+	platformKind, platforms := s.platforms(f.platform)
 	client := suites.NewClient(suites.RequestTimeout)
 	for _, p := range profiles {
 		patience := new(suites.Patience)
 		for _, a := range assets {
 			t := &suites.Target{Kind: kind, Profile: p, Asset: a, PlatformKind: platformKind, Client: client, Clock: s.clock, Vault: s.vault, Patience: patience}
-			if platformKind == suites.PlatformHarness {
+			if len(platforms) > 0 {
 				t.Platform = platforms[0]
 				if len(platforms) > 1 {
 					t.Second = platforms[1]
@@ -283,16 +289,43 @@ func (s *setting) addTargets(f *targetFlags, profiles []*provider.Profile, asset
 	}
 }
 
-// platforms are the harness's devices: those of the authority.
-func (s *setting) platforms() []*widevine.Platform {
-	if s.authority == nil {
+// loadIdentity reads the device of --identity.
+func (s *setting) loadIdentity(dir string) error {
+	if dir == "" {
 		return nil
 	}
-	var ps []*widevine.Platform
-	for _, d := range s.authority.Devices() {
-		ps = append(ps, widevine.NewPlatform(d, s.clock).WithRoot(s.authority.RootKey()))
+	id, err := widevine.LoadIdentity(filepath.Join(dir, "client_id.bin"), filepath.Join(dir, "private_key.pem"))
+	if err != nil {
+		return usage(err, "--identity DIR holds client_id.bin (client id blob) and private_key.pem of a device that the vendor issued to you")
 	}
-	return ps
+	for _, part := range id.Key().Parts() {
+		s.vault.Add("device-key", part)
+	}
+	s.identity = &id
+	return nil
+}
+
+// platforms are the devices that speak to the server, and what kind they are: the identity, or else those of the authority.
+// Service certificates are verified under the authority's root if there is one, else under the vendor's.
+func (s *setting) platforms(want string) (suites.PlatformKind, []*widevine.Platform) {
+	kind := suites.PlatformNone
+	var devices []widevine.Identity
+	switch {
+	case want == string(suites.PlatformNone):
+	case s.identity != nil && want != string(suites.PlatformHarness):
+		kind, devices = suites.PlatformIdentity, []widevine.Identity{*s.identity}
+	case s.authority != nil:
+		kind, devices = suites.PlatformHarness, s.authority.Devices()
+	}
+	root := chain.VendorRoot()
+	if s.authority != nil {
+		root = s.authority.RootKey()
+	}
+	var ps []*widevine.Platform
+	for _, d := range devices {
+		ps = append(ps, widevine.NewPlatform(d, s.clock).WithRoot(root))
+	}
+	return kind, ps
 }
 
 // report starts a report on the targets.
