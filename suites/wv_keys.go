@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/onsi/gomega"
+
 	"keyflow/drm"
 	"keyflow/drm/content"
 	"keyflow/drm/widevine"
@@ -144,9 +146,8 @@ func ivsDiffer(e *Env) {
 			continue // it has none (sheet widevine.md §8.4)
 		}
 		iv := c.Wire.GetIv()
-		if len(iv) != aes.BlockSize {
-			e.Fail(Failure{Reason: reasonIVLength, Step: "read the license", Expected: "IVs of 16 bytes", Seen: fmt.Sprintf("container %d: %d bytes", c.Index, len(iv))})
-		}
+		e.Because(reasonIVLength, "read the license", "IVs of 16 bytes").
+			Expect(iv).To(gomega.HaveLen(aes.BlockSize), "IV of container %d", c.Index)
 		other, seen := first[string(iv)]
 		switch {
 		case seen:
@@ -173,15 +174,16 @@ func keysAreStable(e *Env) {
 	if e.Second != nil {
 		platforms = append(platforms, e.Second)
 	}
-	first := map[drm.KID]drm.Fingerprint{}
+	first := map[drm.KID]string{}
 	for i, p := range platforms {
 		license := Require(e, haveKeys(p))
 		for _, k := range license.Keys {
-			if was, seen := first[k.KID]; seen && was != k.Key.Fingerprint() {
-				e.Fail(Failure{Reason: reasonKeyChanged, Step: "compare licenses", Expected: "the key of the first license, fingerprint " + string(was),
-					Seen: fmt.Sprintf("license %d has another for KID %s, fingerprint %s", i+1, k.KID, k.Key.Fingerprint())})
+			got := string(k.Key.Fingerprint())
+			if was, seen := first[k.KID]; seen {
+				e.Because(reasonKeyChanged, "compare licenses", "the key of the first license, fingerprint "+was).
+					Expect(got).To(gomega.Equal(was), "fingerprint of KID %s in license %d", k.KID, i+1)
 			}
-			first[k.KID] = k.Key.Fingerprint()
+			first[k.KID] = got
 		}
 	}
 	e.Note("%d KIDs in %d licenses", len(first), len(platforms))

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/onsi/gomega"
+
 	"keyflow/drm"
 	"keyflow/drm/provider"
 	"keyflow/drm/secret"
@@ -152,12 +154,7 @@ const startTolerance = 5 * time.Minute
 
 func startTimeIsNow(e *Env) {
 	x := Require(e, HaveParsed)
-	start := x.Answer().License.GetLicenseStartTime()
-	now := e.clock().Now()
-	if off := time.Unix(start, 0).Sub(now); off.Abs() > startTolerance {
-		e.Fail(Failure{
-			Reason: reasonStartTime, Step: "read the license",
-			Expected: fmt.Sprintf("about %d (%s)", now.Unix(), now.UTC().Format(time.RFC3339)), Seen: fmt.Sprint(start),
-		})
-	}
+	start, now := x.Answer().License.GetLicenseStartTime(), e.clock().Now()
+	e.Because(reasonStartTime, "read the license", fmt.Sprintf("about %d (%s)", now.Unix(), now.UTC().Format(time.RFC3339))).
+		Expect(time.Unix(start, 0).UTC()).To(gomega.BeTemporally("~", now, startTolerance), "license_start_time %d", start)
 }
