@@ -281,15 +281,17 @@ func TestExport(t *testing.T) {
 	addressed, err := os.ReadFile(filepath.Join(dir, fakes.EndpointsFile))
 	must(t, err)
 	var endpoints struct {
-		Version    int                          `json:"keyflow_endpoints"`
-		Authority  drm.Fingerprint              `json:"authority"`
-		Management string                       `json:"management_url"`
-		Systems    map[string]map[string]string `json:"systems"`
+		Version     int                          `json:"keyflow_endpoints"`
+		Authority   drm.Fingerprint              `json:"authority"`
+		Management  string                       `json:"management_url"`
+		Systems     map[string]map[string]string `json:"systems"`
+		ExpressPlay map[string]string            `json:"expressplay"`
 	}
 	must(t, json.Unmarshal(addressed, &endpoints))
 	isTrue(t, endpoints.Version == 1 && endpoints.Authority == s.Authority().Fingerprint() && endpoints.Management == s.ManagementURL())
 	widevine := endpoints.Systems["widevine"]
 	isTrue(t, len(endpoints.Systems) == 1 && widevine["license_url"] == s.LicenseURL() && widevine["certificate_url"] == s.LicenseURL())
+	isTrue(t, endpoints.ExpressPlay["token_url"] == s.ExpressPlayTokenURL() && endpoints.ExpressPlay["license_url"] == s.ExpressPlayLicenseURL())
 	readme, err := os.ReadFile(filepath.Join(dir, "README.txt"))
 	must(t, err)
 	isTrue(t, strings.Contains(string(readme), fakes.EndpointsFile) && strings.Contains(string(readme), "service_certificate.bin"))

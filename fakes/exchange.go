@@ -13,12 +13,15 @@ import (
 
 // exchange is one request on its way through the server.
 type exchange struct {
-	server   *Server
-	now      time.Time // of arrival, by the server's clock
-	request  request
-	clientID *wire.ClientIdentification // decrypted, of a request in privacy mode
-	faults   []*armed                   // on for this request
-	record   Record
+	server    *Server
+	now       time.Time // of arrival, by the server's clock
+	request   request
+	clientID  *wire.ClientIdentification // decrypted, of a request in privacy mode
+	token     *tokenRequest              // to ExpressPlay's token service; nil: a key request
+	presented *presented                 // to ExpressPlay's license service; nil: a key request to the plain one
+	rights    *rights                    // that the token gives; nil: everything
+	faults    []*armed                   // on for this request
+	record    Record
 }
 
 // on reports whether the fault is on for this request.
@@ -68,11 +71,13 @@ type refusal struct {
 	reason drm.Reason
 	text   string                 // for the client, without internals
 	code   wire.LicenseError_Code // 0: none
+	page   *answer                // as a provider has it; nil: as the Widevine server does
 }
 
 const (
 	contentTypeBinary = "application/octet-stream"
 	contentTypeText   = "text/plain; charset=utf-8"
+	contentTypeHTML   = "text/html; charset=utf-8"
 )
 
 // Reasons of refusals that no DRM system comes into.
@@ -94,8 +99,12 @@ func refuseDevice(reason drm.Reason, text string, code wire.LicenseError_Code) *
 }
 
 // answer returns the refusal as the client sees it: a LicenseError for certificate faults, unless the server is told to
-// refuse in text alone, and one line of text for all others (sheet widevine.md §11).
+// refuse in text alone, and one line of text for all others (sheet widevine.md §11). What a provider's own services refuse has
+// their form.
 func (r *refusal) answer(textOnly bool) answer {
+	if r.page != nil {
+		return *r.page
+	}
 	if r.code != 0 && !textOnly {
 		if body, err := licenseError(r.code); err == nil {
 			return answer{status: r.status, contentType: contentTypeBinary, body: body}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"keyflow/drm"
 )
@@ -39,15 +40,26 @@ running when it was written, and endpoints.json, that server's addresses. While 
 where DIR is this directory and FOLDER a DASH asset. A player or client of your own can use a
 device of devices/ and send its key requests to license_url in endpoints.json. For privacy mode
 it asks certificate_url for the service certificate, or is given service_certificate.bin, and
-verifies it under root_public_key.der.
+verifies it under root_public_key.der. The URLs under expressplay are those of a stand-in for that
+provider's Widevine services; its token service wants the customer authenticator, which is the one line
+of expressplay_authenticator.txt.
 `
+
+// AuthenticatorFile is the name of the file with the ExpressPlay customer authenticator, a secret.
+const AuthenticatorFile = "expressplay_authenticator.txt"
 
 // endpoints is the content of [EndpointsFile]: no secret.
 type endpoints struct {
-	Version    int                            `json:"keyflow_endpoints"`
-	Authority  drm.Fingerprint                `json:"authority"`
-	Management string                         `json:"management_url"`
-	Systems    map[drm.System]systemEndpoints `json:"systems"`
+	Version     int                            `json:"keyflow_endpoints"`
+	Authority   drm.Fingerprint                `json:"authority"`
+	Management  string                         `json:"management_url"`
+	Systems     map[drm.System]systemEndpoints `json:"systems"`
+	ExpressPlay expressPlayEndpoints           `json:"expressplay"`
+}
+
+type expressPlayEndpoints struct {
+	Token   string `json:"token_url"`
+	License string `json:"license_url"`
 }
 
 type systemEndpoints struct {
@@ -59,7 +71,8 @@ type systemEndpoints struct {
 func (s *Server) endpoints() ([]byte, error) {
 	b, err := json.MarshalIndent(endpoints{
 		Version: 1, Authority: s.authority.Fingerprint(), Management: s.ManagementURL(),
-		Systems: map[drm.System]systemEndpoints{drm.Widevine: {License: s.LicenseURL(), Certificate: s.LicenseURL()}},
+		Systems:     map[drm.System]systemEndpoints{drm.Widevine: {License: s.LicenseURL(), Certificate: s.LicenseURL()}},
+		ExpressPlay: expressPlayEndpoints{Token: s.ExpressPlayTokenURL(), License: s.ExpressPlayLicenseURL()},
 	}, "", "  ")
 	return append(b, '\n'), err
 }
@@ -81,6 +94,7 @@ func (s *Server) Export(dir string) error {
 	for _, f := range []file{
 		{EndpointsFile, addresses},
 		{ProfileFile, []byte(s.Profile())},
+		{AuthenticatorFile, append(slices.Clone(s.ExpressPlayAuthenticator().Reveal()), '\n')},
 		{fileReadme, []byte(exportReadme)},
 	} {
 		if err := replaceFile(filepath.Join(dir, f.name), f.content); err != nil {

@@ -43,5 +43,10 @@ func (a *Authority) IssueDevice(t testing.TB, key secret.RSAKey, edit func(*wire
 	return identity
 }
 
+// UnwrapKey is the RFC 3394 unwrapping of the token service.
+func UnwrapKey(kek secret.Bytes, wrapped []byte) (secret.Bytes, error) {
+	return unwrapKey(kek, wrapped)
+}
+
 // SecretOf returns the authority's secret.
 func SecretOf(a *Authority) secret.Bytes { return a.secret }

@@ -13,7 +13,7 @@ func TestCatalogue(t *testing.T) {
 	t.Parallel()
 	form := regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
 	seen := make(map[string]bool)
-	total := len(protocolFaults) + len(privacyFaults) + len(connectionFaults) + len(certificateFaults)
+	total := len(protocolFaults) + len(privacyFaults) + len(connectionFaults) + len(certificateFaults) + len(expressPlayFaults)
 	for _, f := range fakes.Catalogue() {
 		if !form.MatchString(f.Name) || seen[f.Name] || f.Description == "" || f.Layer == "" {
 			t.Errorf("%+v", f)
@@ -27,6 +27,9 @@ func TestCatalogue(t *testing.T) {
 		}
 		if _, ok := certificateFaults[f.Name]; ok {
 			tested = f.Layer == fakes.Protocol && f.System == drm.Widevine && f.Operation == drm.KindCertificate
+		}
+		if e, ok := expressPlayFaults[f.Name]; ok {
+			tested = f.Layer == fakes.Protocol && f.System == drm.Widevine && f.Operation == e.operation
 		}
 		if _, ok := connectionFaults[f.Name]; !ok && f.Layer != fakes.Protocol {
 			tested = false

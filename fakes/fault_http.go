@@ -39,7 +39,7 @@ func (x *exchange) stall(ctx context.Context) {
 }
 
 func htmlPage(w http.ResponseWriter, _ *http.Request, x *exchange) {
-	a := answer{status: http.StatusOK, contentType: "text/html; charset=utf-8", body: []byte("<!DOCTYPE html>\n" +
+	a := answer{status: http.StatusOK, contentType: contentTypeHTML, body: []byte("<!DOCTYPE html>\n" +
 		"<html><head><title>Sign in</title></head><body><h1>Sign in</h1><p>Please sign in to go on.</p></body></html>\n")}
 	x.acted(faultHTML)
 	x.settle(Broken, a.status, len(a.body), "")

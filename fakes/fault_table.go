@@ -76,7 +76,7 @@ type definition struct {
 
 // definitions is the one table of all faults, in the order in which they act.
 func definitions() []definition {
-	return slices.Concat(connectionFaults(), certificateFaults(), gateFaults(), licenseFaults())
+	return slices.Concat(connectionFaults(), certificateFaults(), expressPlayFaults(), gateFaults(), licenseFaults())
 }
 
 func connectionFaults() []definition {

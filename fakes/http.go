@@ -34,20 +34,26 @@ func (s *Server) serveProtocol(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	x.stall(r.Context())
-	var body []byte
+	var a answer
 	if refused == nil {
-		body, refused = x.respond()
+		a, refused = x.respond()
 	}
 	if refused != nil {
 		x.send(w, refused.answer(s.textOnly), Refused, refused.reason)
 		return
 	}
-	x.send(w, answer{status: http.StatusOK, contentType: contentTypeBinary, body: body}, Answered, "")
+	x.send(w, a, Answered, "")
 }
 
-// receive reads the request into the exchange and returns why it can't be a key request, or nil.
+// receive reads the request into the exchange and returns why it can't be one, or nil.
 func (s *Server) receive(w http.ResponseWriter, r *http.Request, x *exchange) *refusal {
-	if r.URL.Path != licensePath {
+	switch r.URL.Path {
+	case expressPlayIssuePath:
+		return s.receiveTokenRequest(w, r, x)
+	case expressPlayLicensePath:
+		x.present(r)
+	case licensePath:
+	default:
 		return refuse(http.StatusNotFound, reasonPath, "nothing here: key requests go to "+licensePath)
 	}
 	if r.Method != http.MethodPost {

@@ -2,12 +2,14 @@
 // verifies, and are wrong on request: [Catalogue] lists the faults that can be set.
 //
 // [Start] serves the Widevine license service of sheet widevine.md §15: service certificates, and licenses for requests
-// with the client id in the clear or encrypted. It trusts the devices of an [Authority] and nobody else. Every request ends up in a history, which the management address
-// shows, see [Server.ManagementURL]. Nothing here is meant to be reached from another machine, and no address but a
-// loopback one is served.
+// with the client id in the clear or encrypted, and beside it a stand-in for ExpressPlay's, see [ExpressPlay]. It
+// trusts the devices of an [Authority] and nobody else. Every request ends up in a history, which the management
+// address shows, see [Server.ManagementURL]. Nothing here is meant to be reached from another machine, and no address
+// but a loopback one is served.
 package fakes
 
 import (
+	"bytes"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -53,6 +55,8 @@ type Options struct {
 	Tracks map[drm.KID]Track
 	// Policy is that of every license unless its tracks have their own; nil: playback is allowed, for two hours from the license's start.
 	Policy *drm.Policy
+	// ExpressPlay is the stand-in for that provider's services, which every server has beside its plain license service.
+	ExpressPlay ExpressPlay
 	// Faults are set from the start.
 	Faults []Setting
 	// Seed decides what happens where a fault has a choice; 0: a random one, see [Server.Seed]. The protocols'
@@ -80,6 +84,9 @@ type Server struct {
 	maxBody    int64
 	textOnly   bool
 	log        func(Record)
+
+	authenticator secret.Bytes // of ExpressPlay's customer
+	tokens        tokenKeys
 
 	clock   *Clock
 	faults  *board
@@ -134,6 +141,7 @@ func newServer(ctx context.Context, o Options) (*Server, error) {
 		clock: NewClock(o.Clock), faults: newBoard(), history: newHistory(maxHistory),
 		chains: newChainCache(o.Authority.RootKey(), maxChains), instead: replacements(),
 		spoilt: newSpoiltCertificates(o.Authority), stopped: make(chan struct{}),
+		authenticator: o.ExpressPlay.authenticator(o.Authority), tokens: newTokenKeys(o.Authority),
 	}
 	for _, kid := range o.DeriveKIDs {
 		s.keys[kid] = o.Authority.ContentKey(kid)
@@ -182,7 +190,7 @@ func (o Options) validate() error {
 			errs = append(errs, fmt.Errorf("track of KID %s: %w", kid, err))
 		}
 	}
-	return errors.Join(append(errs, validateAll(o.Faults))...)
+	return errors.Join(append(errs, o.ExpressPlay.validate(), validateAll(o.Faults))...)
 }
 
 // Handler returns the handler of the protocol address, for servers of the caller's own. Faults of the connection need
@@ -239,11 +247,16 @@ func (s *Server) Faults() []Setting { return s.faults.settings() }
 // to act on, as swapped keys in a license with one key, isn't counted.
 func (s *Server) Exercised(name string) uint64 { return s.faults.count(name) }
 
-// AddTo makes the server's secrets known to the vault: the authority's and the content keys in the key store.
+// AddTo makes the server's secrets known to the vault: the authority's, the content keys in the key store and the ExpressPlay
+// authenticator, whole and without its number.
 func (s *Server) AddTo(vault *secret.Vault) {
 	s.authority.AddTo(vault)
 	for kid, key := range s.keys {
 		vault.Add("content-key-"+kid.String(), key)
+	}
+	vault.Add("expressplay-authenticator", s.authenticator)
+	if _, hexed, ok := bytes.Cut(s.authenticator.Reveal(), []byte(",")); ok {
+		vault.Add("expressplay-authenticator", secret.New(hexed))
 	}
 }
 

@@ -139,8 +139,23 @@ func (c *content) addKID(kid drm.KID) {
 	}
 }
 
-// respond returns the protocol answer to a request that could be received.
-func (x *exchange) respond() ([]byte, *refusal) {
+// respond returns the answer to a request that could be received. A provider's license service decides on the token before
+// it looks at the key request; a certificate request needs none (sheet providers.md §5.1).
+func (x *exchange) respond() (answer, *refusal) {
+	if x.token != nil {
+		return x.issueToken()
+	}
+	if x.presented != nil && x.request.operation != drm.KindCertificate {
+		if wrong := x.authorize(); wrong != nil {
+			return answer{}, wrong.refusal(x.presented.errorFormat)
+		}
+	}
+	body, refused := x.widevine()
+	return answer{status: http.StatusOK, contentType: contentTypeBinary, body: body}, refused
+}
+
+// widevine returns the protocol answer to a key request.
+func (x *exchange) widevine() ([]byte, *refusal) {
 	switch {
 	case x.request.refusal != nil:
 		return nil, x.request.refusal
@@ -187,15 +202,22 @@ func (x *exchange) resolveKeys() ([]grantedKey, *refusal) {
 			}
 		}
 	}
+	kids, refused := x.entitled(kids)
+	if refused != nil {
+		return nil, refused
+	}
 	var keys []grantedKey
 	withheld := false
 	for _, kid := range kids {
 		track := x.server.tracks[kid]
+		if x.rights != nil {
+			track.Level, track.HDCP = x.rights.level, x.rights.hdcp
+		}
 		if !track.allows(deviceSecurity) {
 			withheld = true
 			continue
 		}
-		key, known := x.server.contentKey(kid)
+		key, known := x.contentKey(kid)
 		if !known {
 			if !x.acts(faultUnknownKIDServed) {
 				continue
@@ -219,7 +241,7 @@ func (x *exchange) resolveKeys() ([]grantedKey, *refusal) {
 // newGrant makes the license with everything in it that is fresh for each: session key, session id, IVs, signing key.
 func (x *exchange) newGrant(device *chain.Certificate, keys []grantedKey) *grant {
 	asked := x.request.message.GetContentId().GetWidevinePsshData()
-	policy := x.server.policyOf(keys)
+	policy := x.policyOf(keys)
 	kind := grantedType(asked.GetLicenseType(), policy)
 	g := &grant{
 		request:    x.request.envelope.GetMsg(),

@@ -114,7 +114,8 @@ func (f *fakeFlags) options() (*fakes.Options, error) {
 
 func (a *app) fakeBanner(s *fakes.Server, f *fakeFlags) {
 	fmt.Fprintf(a.out, "keyflow %s: fake license server, for tests only; ends with Ctrl-C\n", version())
-	fmt.Fprintf(a.out, "  widevine    %s\n  management  %s\n  authority   %s, seed %d\n", s.LicenseURL(), s.ManagementURL(), s.Authority().Fingerprint(), s.Seed())
+	fmt.Fprintf(a.out, "  widevine    %s\n  expressplay %s, tokens %s\n  management  %s\n  authority   %s, seed %d\n",
+		s.LicenseURL(), s.ExpressPlayLicenseURL(), s.ExpressPlayTokenURL(), s.ManagementURL(), s.Authority().Fingerprint(), s.Seed())
 	for _, fault := range s.Faults() {
 		fmt.Fprintf(a.out, "  fault       %s\n", fault)
 	}

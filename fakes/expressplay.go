@@ -1,0 +1,138 @@
+package fakes
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"html"
+	"net/http"
+	"regexp"
+	"strconv"
+
+	"keyflow/drm"
+	"keyflow/drm/secret"
+)
+
+// OperationToken is the operation of requests to a token service, in records, counts and the scope of faults. They are no
+// DRM messages.
+const OperationToken drm.Kind = "token"
+
+// The paths of ExpressPlay's Widevine services, and the name of a token in a license request's query and headers (sheet
+// providers.md §2.1).
+const (
+	expressPlayIssuePath   = "/hms/wv/token"
+	expressPlayLicensePath = "/hms/wv/rights/"
+	expressPlayTokenName   = "ExpressPlayToken"
+)
+
+// ExpressPlay says how the stand-in for ExpressPlay's Widevine services is set up (sheet providers.md §2.1): a token service,
+// and a license service that wants its tokens. Behind the latter is the server that [Options] describe otherwise.
+type ExpressPlay struct {
+	// Authenticator is the customer authenticator that token requests must have: a decimal number, a comma and 32
+	// hexadecimal digits. An empty one follows from the authority, see [Server.ExpressPlayAuthenticator].
+	Authenticator secret.Bytes
+}
+
+func (e ExpressPlay) validate() error {
+	form := regexp.MustCompile(`^[0-9]+,[0-9a-fA-F]{32}$`)
+	if !e.Authenticator.IsZero() && !form.Match(e.Authenticator.Reveal()) {
+		return errors.New("the ExpressPlay authenticator is not a number, a comma and 32 hexadecimal digits")
+	}
+	return nil
+}
+
+// authenticator returns the given authenticator, or one that follows from the authority's secret.
+func (e ExpressPlay) authenticator(a *Authority) secret.Bytes {
+	if !e.Authenticator.IsZero() {
+		return e.Authenticator
+	}
+	b := a.derive("expressplay authenticator", nil)
+	return secret.New(fmt.Appendf(nil, "%d,%x", 1+binary.BigEndian.Uint16(b), b[16:]))
+}
+
+// ExpressPlayTokenURL returns where ExpressPlay tokens are asked for, with GET or POST.
+func (s *Server) ExpressPlayTokenURL() string { return s.URL() + expressPlayIssuePath }
+
+// ExpressPlayLicenseURL returns where Widevine key requests with an ExpressPlay token go, and certificate requests, which
+// need none. The token service answers with this URL and a token in its query; the token may be in a header
+// ExpressPlayToken instead.
+func (s *Server) ExpressPlayLicenseURL() string { return s.URL() + expressPlayLicensePath }
+
+// ExpressPlayAuthenticator returns the customer authenticator that the token service accepts.
+func (s *Server) ExpressPlayAuthenticator() secret.Bytes { return s.authenticator }
+
+// expressPlayCode is ExpressPlay's number for what is wrong (sheet providers.md §2.1).
+type expressPlayCode int
+
+const (
+	codeExpiration           expressPlayCode = -2002
+	codeAuthenticatorMissing expressPlayCode = -2017
+	codeAuthenticatorInvalid expressPlayCode = -2018
+	codeContentKey           expressPlayCode = -2027
+	codeCookie               expressPlayCode = -2033
+	codeExtensionUnpaired    expressPlayCode = -2036
+	codeExtensionPayload     expressPlayCode = -2037
+	codeErrorFormat          expressPlayCode = -3004
+	codeTokenInvalid         expressPlayCode = -4010
+	codeKIDMissing           expressPlayCode = -4018
+	codeKeyStorage           expressPlayCode = -4019
+	codeKIDHex               expressPlayCode = -4020
+	codeKIDTooLong           expressPlayCode = -4021
+	codeKID                  expressPlayCode = -4022
+	codeWrappedKey           expressPlayCode = -4024
+	codeFlags                expressPlayCode = -5003
+	codeSecurityMissing      expressPlayCode = -7003
+	codeSecurityInvalid      expressPlayCode = -7004
+	codeHDCP                 expressPlayCode = -7006
+	codeDuration             expressPlayCode = -7007
+	codeGeneration           expressPlayCode = -7008
+	codeWidevineExtension    expressPlayCode = -7009
+)
+
+// Reasons of refusals by the stand-in, beside those of the Widevine server.
+const (
+	reasonArgument      drm.Reason = "argument"      // 400: a parameter is missing or wrong
+	reasonAuthenticator drm.Reason = "authenticator" // 400 missing, 401 wrong
+	reasonTokenMissing  drm.Reason = "token-missing" // 400
+	reasonTokenInvalid  drm.Reason = "token-invalid" // 401: no token of this service
+	reasonTokenExpired  drm.Reason = "token-expired" // 401
+	reasonTokenKID      drm.Reason = "token-kid"     // 401: of another KID than is asked for
+)
+
+// problem is an error as ExpressPlay has it. The text repeats nothing of the request.
+type problem struct {
+	status int
+	code   expressPlayCode
+	reason drm.Reason
+	text   string
+}
+
+// argument is what is wrong with a parameter.
+func argument(code expressPlayCode, text string) *problem {
+	return &problem{status: http.StatusBadRequest, code: code, reason: reasonArgument, text: text}
+}
+
+// refusal returns the problem as it is answered: in JSON if the request's errorFormat says so, else in HTML. The sheet
+// doesn't know the names of the JSON's fields.
+func (p *problem) refusal(errorFormat string) *refusal {
+	if p == nil {
+		return nil
+	}
+	r := refuse(p.status, p.reason, p.text)
+	if errorFormat == "json" {
+		body, err := json.Marshal(struct {
+			Code    expressPlayCode `json:"errorCode"`
+			Message string          `json:"errorMessage"`
+		}{p.code, p.text})
+		if err == nil {
+			r.page = &answer{status: p.status, contentType: "application/json", body: body}
+			return r
+		}
+	}
+	title := strconv.Itoa(p.status) + " " + http.StatusText(p.status)
+	r.page = &answer{status: p.status, contentType: contentTypeHTML, body: fmt.Appendf(nil,
+		"<!DOCTYPE html>\n<html><head><title>%s</title></head><body><h1>%s</h1><p>Error %d: %s</p></body></html>\n",
+		title, title, p.code, html.EscapeString(p.text))}
+	return r
+}
