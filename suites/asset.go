@@ -7,6 +7,7 @@ import (
 
 	"keyflow/drm"
 	"keyflow/drm/pssh"
+	"keyflow/drm/secret"
 	"keyflow/fixtures"
 )
 
@@ -60,3 +61,6 @@ func (a *Asset) KIDs() []drm.KID {
 	}
 	return kids
 }
+
+// Keys returns the content keys that are known, by KID: of embedded assets.
+func (a *Asset) Keys() map[drm.KID]secret.Bytes { return a.source.Keys() }

@@ -2,6 +2,8 @@ package suites
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 
 	"github.com/onsi/ginkgo/v2/types"
@@ -82,7 +84,8 @@ func (r *Recorder) Record(result reports.Result, log *Transcript) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if text := log.Text(); text != "" {
-		name := fmt.Sprintf("%s-%s-%s.txt", result.ID, result.Profile, fileName(result.Asset))
+		name := fileName(strings.Join(slices.DeleteFunc([]string{result.ID, result.Profile, result.Variant, result.Asset},
+			func(part string) bool { return part == "" }), "-")) + ".txt"
 		r.transcripts[name] = text
 		result.Transcript = "transcripts/" + name
 	}

@@ -132,7 +132,8 @@ func (e *Env) exchangeBody(p drm.Platform, box drm.Box, kind drm.Kind, body []by
 	if body != nil {
 		x.Message.Body = body
 	}
-	lease, err := e.Profile.Lease(e.Context, provider.Need{Asset: e.Asset.Name, KIDs: x.Message.KIDs})
+	// The lease is for the asset, whatever the box asks for: a check that asks for other content does so with its token.
+	lease, err := e.Profile.Lease(e.Context, provider.Need{Asset: e.Asset.Name, KIDs: e.Asset.KIDs(), Keys: e.Asset.Keys()})
 	if err != nil {
 		return nil, err
 	}

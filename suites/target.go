@@ -94,8 +94,12 @@ func NewClient(timeout time.Duration) *http.Client {
 	}
 }
 
-// Reach tells whether the target's license host accepts connections. Its error is a [*provider.TransportError].
+// Reach tells whether the target's license host accepts connections. Its error is a [*provider.TransportError]. A host that
+// a token names is not known before there is a token, and is not tried.
 func (t *Target) Reach(ctx context.Context) error {
+	if t.Profile.Address() == "" {
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, RequestTimeout)
 	defer cancel()
 	var d net.Dialer

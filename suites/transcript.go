@@ -27,8 +27,8 @@ type entry struct {
 
 func (t *Transcript) begin(now time.Time, r *provider.Request) *entry {
 	var b strings.Builder
-	fmt.Fprintf(&b, "> %s %s\n", r.Method, r.URL)
-	writeHeader(&b, ">", r.Header)
+	fmt.Fprintf(&b, "> %s %s\n", r.Method, r.ShownURL())
+	writeHeader(&b, ">", r.ShownHeader())
 	fmt.Fprintf(&b, "> body: %s\n", bodyText(r.Body))
 	e := &entry{began: now, request: b.String(), answer: "< no answer yet\n"}
 	t.entries = append(t.entries, e)

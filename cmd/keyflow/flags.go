@@ -21,6 +21,7 @@ type targetFlags struct {
 	identity  string
 	faults    []string
 	insecure  bool
+	budget    int
 	out       string
 	seed      int64
 	json      bool
@@ -36,6 +37,7 @@ func (f *targetFlags) register(c *cobra.Command, command string) {
 	s.StringVar(&f.identity, "identity", "", "`DIR` with the device that the vendor issued to you: client_id.bin (client id blob) and private_key.pem")
 	s.StringArrayVar(&f.faults, "fault", nil, "`NAME` of a fault of the embedded fakes, see keyflow list faults; repeat for several")
 	s.BoolVar(&f.insecure, "insecure", false, "allow a plain http license URL beyond this machine")
+	s.IntVar(&f.budget, "budget", 0, "how many tokens that cost money may be asked for")
 	s.StringVar(&f.out, "out", "keyflow-report/"+command, "`DIR` for the report; the one before is kept as DIR.previous")
 	s.Int64Var(&f.seed, "seed", 0, "seed of order and faults (default: random, told in the report)")
 	s.BoolVar(&f.json, "json", false, "print the report as JSON on standard output")

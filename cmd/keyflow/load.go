@@ -154,7 +154,7 @@ func (s *setting) aim(ctx context.Context, platform string, c *loadtest.Config) 
 		}
 	}
 	var err error
-	if c.Lease, err = target.Profile.Lease(ctx, provider.Need{Asset: target.Asset.Name}); err != nil {
+	if c.Lease, err = target.Profile.Lease(ctx, provider.Need{Asset: target.Asset.Name, KIDs: target.Asset.KIDs(), Keys: target.Asset.Keys()}); err != nil {
 		return harness(err)
 	}
 	devices := map[drm.Fingerprint]*widevine.Platform{}

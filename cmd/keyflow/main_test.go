@@ -17,6 +17,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"keyflow/drm"
+	"keyflow/fakes"
 )
 
 func TestMain(m *testing.M) {
@@ -27,6 +28,7 @@ func TestMain(m *testing.M) {
 //
 //	exits CODE COMMAND [ARG...]   run a command that must end with this exit code
 //	foreign-asset                 make a DASH asset with KIDs of its own in asset/, and its keys in keys.txt
+//	expressplay DIR               set EP_TOKEN_URL and EP_CUSTOMER_AUTHENTICATOR from a fake's export
 //	running FILE                  wait until a fake in the background has written this file of its export
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -36,6 +38,7 @@ func TestScripts(t *testing.T) {
 			"exits":         exits,
 			"foreign-asset": foreignAsset,
 			"running":       running,
+			"expressplay":   expressPlay,
 		},
 	})
 }
@@ -112,4 +115,17 @@ func running(ts *testscript.TestScript, _ bool, args []string) {
 		time.Sleep(50 * time.Millisecond)
 	}
 	ts.Fatalf("%s did not appear within 15 s", args[0])
+}
+
+// expressPlay gives a profile's variables the values that an integrator would have from the provider.
+func expressPlay(ts *testscript.TestScript, _ bool, args []string) {
+	var endpoints struct {
+		ExpressPlay struct {
+			Token string `json:"token_url"`
+		}
+	}
+	text := ts.ReadFile(filepath.Join(args[0], fakes.EndpointsFile))
+	ts.Check(json.Unmarshal([]byte(text), &endpoints))
+	ts.Setenv("EP_TOKEN_URL", endpoints.ExpressPlay.Token)
+	ts.Setenv("EP_CUSTOMER_AUTHENTICATOR", strings.TrimSpace(ts.ReadFile(filepath.Join(args[0], fakes.AuthenticatorFile))))
 }

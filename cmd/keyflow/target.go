@@ -64,8 +64,11 @@ func (f *targetFlags) prepare(ctx context.Context) (*setting, error) {
 	if err := s.loadIdentity(f.identity); err != nil {
 		return nil, err
 	}
-	profiles, err := f.loadProfiles()
+	profiles, err := f.loadProfiles(s)
 	if err != nil {
+		return nil, err
+	}
+	if err := oneKey(profiles, assets); err != nil {
 		return nil, err
 	}
 	if len(profiles) == 0 {
@@ -112,13 +115,18 @@ func (f *targetFlags) consistent() error {
 	return nil
 }
 
-func (f *targetFlags) loadProfiles() ([]*provider.Profile, error) {
+// loadProfiles reads the profiles and gives them what they need of this run: variables, budget, and the vault that is told
+// their secrets.
+func (f *targetFlags) loadProfiles(s *setting) ([]*provider.Profile, error) {
 	paths := f.profiles
 	if env := os.Getenv("KEYFLOW_PROFILE"); len(paths) == 0 && env != "" {
 		paths = []string{env}
 	}
 	var profiles []*provider.Profile
 	var errs []error
+	environment := provider.Environment{
+		Vault: s.vault, HTTP: suites.NewClient(suites.RequestTimeout), Clock: s.clock, Budget: provider.NewBudget(f.budget), Insecure: f.insecure,
+	}
 	for _, path := range paths {
 		p, err := provider.Load(path)
 		if err != nil {
@@ -128,15 +136,52 @@ func (f *targetFlags) loadProfiles() ([]*provider.Profile, error) {
 		if p.DRM != drm.Widevine {
 			errs = append(errs, fmt.Errorf("%s: drm %s: there is no platform for it", path, p.DRM))
 		}
-		if !p.Secure() && !f.insecure {
+		if p, err = p.Bind(environment); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		if p.Address() != "" && !p.Secure() && !f.insecure {
 			errs = append(errs, fmt.Errorf("%s: request.url is plain http beyond this machine; --insecure allows it", path))
 		}
-		profiles = append(profiles, p)
+		if p.Billed() && f.budget < 1 {
+			errs = append(errs, fmt.Errorf("%s: its tokens cost money: --budget N allows N of them", path))
+		}
+		variants, err := variantsOf(p)
+		profiles, errs = append(profiles, variants...), append(errs, err)
 	}
-	if len(errs) > 0 {
+	if errors.Join(errs...) != nil {
 		return nil, usage(errors.Join(errs...), "keyflow fake --export DIR writes a profile to start from")
 	}
 	return profiles, nil
+}
+
+// variantsOf returns the variants of a profile, or the profile itself if it has none.
+func variantsOf(p *provider.Profile) ([]*provider.Profile, error) {
+	ids := p.VariantIDs()
+	if len(ids) == 0 {
+		return []*provider.Profile{p}, nil
+	}
+	var variants []*provider.Profile
+	for _, id := range ids {
+		v, err := p.WithVariant(id)
+		if err != nil {
+			return nil, err
+		}
+		variants = append(variants, v)
+	}
+	return variants, nil
+}
+
+// oneKey refuses assets with several keys for profiles that take a lease per KID: a check walks one session per asset.
+func oneKey(profiles []*provider.Profile, assets []*suites.Asset) error {
+	for _, p := range profiles {
+		for _, a := range assets {
+			if n := len(a.KIDs()); p.PerKID() && n > 1 {
+				return usage(fmt.Errorf("profile %s takes a token for one KID, asset %s has %d", p.ID, a.Name, n), "give assets with one key, for example --asset cenc-1key")
+			}
+		}
+	}
+	return nil
 }
 
 // assets opens what --asset names.
@@ -277,7 +322,7 @@ func (s *setting) addTargets(f *targetFlags, profiles []*provider.Profile, asset
 	for _, p := range profiles {
 		patience := new(suites.Patience)
 		for _, a := range assets {
-			t := &suites.Target{Kind: kind, Profile: p, Asset: a, PlatformKind: platformKind, Client: client, Clock: s.clock, Vault: s.vault, Patience: patience}
+			t := &suites.Target{Kind: kind, Profile: p, Variant: p.Variant, Asset: a, PlatformKind: platformKind, Client: client, Clock: s.clock, Vault: s.vault, Patience: patience}
 			if len(platforms) > 0 {
 				t.Platform = platforms[0]
 				if len(platforms) > 1 {

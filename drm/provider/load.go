@@ -4,20 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
-	"net/netip"
-	"net/url"
 	"os"
 	"reflect"
-	"regexp"
 	"slices"
 	"strings"
 
-	"github.com/goccy/go-yaml"
-	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/parser"
-
-	"keyflow/drm"
 	"keyflow/drm/nearest"
 )
 
@@ -32,212 +23,199 @@ const (
 
 // Load reads the profile in a file.
 func Load(path string) (*Profile, error) {
-	f, err := os.Open(path)
+	text, err := readBounded(path, maxProfile)
 	if err != nil {
 		return nil, fmt.Errorf("read profile: %w", err)
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxProfile+1))
-	if err != nil {
-		return nil, fmt.Errorf("read profile %s: %w", path, err)
-	}
-	if len(text) > maxProfile {
-		return nil, fmt.Errorf("read profile %s: longer than %d bytes", path, maxProfile)
 	}
 	return Parse(path, text)
 }
 
-// Parse reads a profile. Every error names origin and line; unknown keys come with the nearest valid one. All errors that
-// can be told apart are returned at once, joined.
-func Parse(origin string, text []byte) (*Profile, error) {
-	file, err := parser.ParseBytes(text, 0)
+func readBounded(path string, limit int64) ([]byte, error) {
+	f, err := os.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %s", origin, oneLine(err))
+		return nil, err
 	}
-	if len(file.Docs) != 1 || file.Docs[0].Body == nil {
-		return nil, fmt.Errorf("%s: want exactly one YAML document, seen %d", origin, len(file.Docs))
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err != nil {
+		return nil, err
 	}
-	body := file.Docs[0].Body
-	w := &walker{origin: origin, lines: map[string]int{}}
-	w.walk(body, reflect.TypeFor[Profile](), "")
-	if len(w.errs) > 0 {
-		return nil, errors.Join(w.errs...)
+	if int64(len(text)) > limit {
+		return nil, fmt.Errorf("%s: longer than %d bytes", path, limit)
 	}
-	p := &Profile{Origin: origin}
-	if err := yaml.NodeToValue(body, p, yaml.Strict()); err != nil {
-		return nil, fmt.Errorf("%s: %s", origin, oneLine(err))
-	}
-	p.setDefaults()
-	if errs := p.validate(w); len(errs) > 0 {
-		return nil, errors.Join(errs...)
-	}
-	return p, nil
+	return text, nil
 }
 
-// oneLine returns a YAML error's message without the library's picture of the source.
-func oneLine(err error) string {
-	var yerr yaml.Error
-	if !errors.As(err, &yerr) {
-		return strings.SplitN(err.Error(), "\n", 2)[0]
+// Parse reads a profile and all its variants. Every error names origin and line; an unknown name comes with the nearest
+// valid one. All errors are returned at once, joined, in the order of their lines.
+func Parse(origin string, text []byte) (*Profile, error) {
+	root, found := readTree(origin, text)
+	if len(found) > 0 {
+		return nil, found.join(origin)
 	}
-	if t := yerr.GetToken(); t != nil {
-		return fmt.Sprintf("line %d: %s", t.Position.Line, yerr.GetMessage())
-	}
-	return yerr.GetMessage()
-}
-
-// walker compares the keys of a document with those of the types that it is read into.
-type walker struct {
-	origin string
-	lines  map[string]int // of each key path
-	errs   []error
-}
-
-func (w *walker) errorf(line int, format string, args ...any) error {
-	return fmt.Errorf("%s:%d: %s", w.origin, line, fmt.Sprintf(format, args...))
-}
-
-func (w *walker) walk(n ast.Node, t reflect.Type, path string) {
-	if t.Kind() != reflect.Struct {
-		return
-	}
-	m, ok := n.(*ast.MappingNode)
-	if !ok {
-		w.errs = append(w.errs, w.errorf(n.GetToken().Position.Line, "%s: want keys and values, seen %s", orRoot(path), n.Type()))
-		return
-	}
-	fields := keysOf(t)
-	for _, v := range m.Values {
-		key := v.Key.GetToken().Value
-		line := v.Key.GetToken().Position.Line
-		field, known := fields[key]
-		if !known {
-			valid := make([]string, 0, len(fields))
-			for name := range fields {
-				valid = append(valid, name)
+	base, found := decodeProfile(origin, root)
+	used := base.usage()
+	known := slices.Clone(found)
+	base.merged = map[string]*Profile{}
+	for i, v := range base.Variants {
+		p, problems := mergeVariant(origin, root, v)
+		for _, problem := range problems {
+			if !slices.Contains(known, problem) { // the base has it too
+				problem.text = fmt.Sprintf("variant %s: %s", v.ID, problem.text)
+				found = append(found, problem)
 			}
-			w.errs = append(w.errs, w.errorf(line, "unknown key %q: %s", join(path, key), nearest.Hint(key, valid)))
-			continue
 		}
-		w.lines[join(path, key)] = line
-		w.walk(v.Value, field, join(path, key))
-	}
-}
-
-func keysOf(t reflect.Type) map[string]reflect.Type {
-	keys := map[string]reflect.Type{}
-	for i := range t.NumField() {
-		if name := t.Field(i).Tag.Get("yaml"); name != "-" {
-			keys[name] = t.Field(i).Type
+		if v.ID == "" || base.merged[v.ID] != nil || !kebab.MatchString(v.ID) {
+			found.add(root.get("variants").items[i].line, "variants[%d].id: want lower-case words joined by hyphens, each once, seen %q", i, v.ID)
+		}
+		if p != nil {
+			base.merged[v.ID] = p
+			used.merge(p.usage())
 		}
 	}
-	return keys
+	if len(found) == 0 { // an unreadable template names nothing, which proves nothing
+		found = append(found, unused(base, root, used)...)
+		found = append(found, base.strayNames(root)...)
+	}
+	if len(found) > 0 {
+		return nil, found.join(origin)
+	}
+	return base, nil
 }
 
-func join(path, key string) string {
-	if path == "" {
-		return key
-	}
-	return path + "." + key
+func decodeProfile(origin string, root *node) (*Profile, problems) {
+	p := &Profile{Origin: origin}
+	d := &decoder{lines: map[string]int{}}
+	d.read(root, reflect.ValueOf(p).Elem(), "")
+	p.setDefaults()
+	v := validator{p: p, lines: d.lines, problems: d.problems}
+	v.profile()
+	return p, v.problems
 }
 
-func orRoot(path string) string {
-	if path == "" {
-		return "the profile"
+// mergeVariant reads the profile that a variant makes of the base. What names the profile cannot be patched.
+func mergeVariant(origin string, root *node, v Variant) (*Profile, problems) {
+	var found problems
+	patch := v.Patch.root
+	if patch == nil || patch.kind != nodeMap {
+		line := root.get("variants").line
+		if patch != nil {
+			line = patch.line
+		}
+		found.add(line, "patch: want keys and values; {} changes nothing")
+		return nil, found
 	}
-	return path
+	for _, f := range patch.fields {
+		if slices.Contains([]string{"profile", "id", "drm", "vars", "variants"}, f.key) {
+			found.add(f.line, "patch: %s cannot be patched", f.key)
+		}
+	}
+	p, more := decodeProfile(origin, merge(root, patch).without("variants"))
+	p.Variant = v.ID
+	return p, append(found, more...)
+}
+
+// unused returns the variables and tokens that neither the profile nor a variant uses: mostly misspelt ones.
+func unused(p *Profile, root *node, used names) problems {
+	var found problems
+	for _, f := range fieldsOf(root.get("vars")) {
+		if !slices.Contains(used.vars, f.key) {
+			found.add(f.line, "vars.%s: is used nowhere", f.key)
+		}
+	}
+	for i, t := range p.Tokens {
+		if !slices.Contains(used.tokens, t.ID) {
+			found.add(root.get("tokens").items[i].line, "tokens[%d]: no request uses token.%s", i, t.ID)
+		}
+	}
+	return found
+}
+
+// strayNames returns the secret names that are no parameter and no header of the profile or a variant.
+func (p *Profile) strayNames(root *node) problems {
+	var found problems
+	has := func(q *Profile, name string) bool {
+		return slices.ContainsFunc(slices.Concat(q.Request.Query, q.Request.Headers), func(x Param) bool { return strings.EqualFold(x.Name, name) })
+	}
+	for _, name := range slices.Concat(p.Secrets.Query, p.Secrets.Headers) {
+		known := has(p, name)
+		for _, v := range p.merged {
+			known = known || has(v, name)
+		}
+		if !known {
+			found.add(root.get("secrets").line, "secrets: no request has a parameter or header %q", name)
+		}
+	}
+	return found
+}
+
+func fieldsOf(n *node) []field {
+	if n == nil {
+		return nil
+	}
+	return n.fields
+}
+
+// WithVariant returns the profile with a variant merged in, bound to the same environment if it is bound; "" returns the
+// profile itself. It is asked of the profile as written: a variant has no variants.
+func (p *Profile) WithVariant(id string) (*Profile, error) {
+	if id == "" || id == p.Variant {
+		return p, nil
+	}
+	v, ok := p.merged[id]
+	if !ok {
+		return nil, fmt.Errorf("profile %s: unknown variant %q: %s", p.ID, id, nearest.Hint(id, p.VariantIDs()))
+	}
+	if p.bound == nil {
+		return v, nil
+	}
+	return v.Bind(p.bound.env)
 }
 
 func (p *Profile) setDefaults() {
-	if p.Request.ContentType == "" {
-		p.Request.ContentType = DefaultContentType
-	}
+	setDefault(&p.Request.Method, "POST")
+	setDefault(&p.Request.ContentType, DefaultContentType)
+	setDefault(&p.Request.QueryEncoding, "form")
+	setDefault(&p.Certificate.Mode, "same_url")
+	setDefault(&p.Certificate.Cache, "run")
 	if len(p.Response.OKStatus) == 0 {
 		p.Response.OKStatus = []int{200}
 	}
 	if p.Response.MaxBytes == 0 {
 		p.Response.MaxBytes = DefaultMaxBytes
 	}
+	for i := range p.Response.Unwrap {
+		setDefault(&p.Response.Unwrap[i].As, "raw")
+	}
+	for i := range p.Tokens {
+		p.Tokens[i].setDefaults()
+	}
 }
 
-var kebab = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
-
-func (p *Profile) validate(w *walker) []error {
-	var errs []error
-	bad := func(path, format string, args ...any) {
-		line := w.lines[path]
-		errs = append(errs, w.errorf(max(line, 1), "%s: %s", path, fmt.Sprintf(format, args...)))
+func (t *Token) setDefaults() {
+	setDefault(&t.Scope, "session")
+	if t.File != nil {
+		setDefault(&t.File.Format, "text")
 	}
-	if p.Version != Version {
-		bad("profile", "want %d, the version of the profile schema, seen %d", Version, p.Version)
-	}
-	if !kebab.MatchString(p.ID) {
-		bad("id", "want lower-case words joined by hyphens, e.g. plain-widevine, seen %q", p.ID)
-	}
-	if systems := []drm.System{drm.Widevine, drm.PlayReady}; !slices.Contains(systems, p.DRM) {
-		bad("drm", "want widevine or playready, seen %q", p.DRM)
-	}
-	if _, err := p.Endpoint(); err != nil {
-		bad("request.url", "%s", err)
-	}
-	if strings.ContainsAny(p.Request.ContentType, "\r\n") {
-		bad("request.content_type", "must not hold line breaks")
-	}
-	for _, status := range p.Response.OKStatus {
-		if status < 100 || status > 599 {
-			bad("response.ok_status", "want HTTP status codes, seen %d", status)
+	if h := t.HTTP; h != nil {
+		setDefault(&h.Method, "POST")
+		setDefault(&h.Redirects, "none")
+		if len(h.AcceptStatus) == 0 {
+			h.AcceptStatus = Statuses{{200, 200}}
+		}
+		for name, o := range h.Outputs {
+			setDefault(&o.From, "body")
+			setDefault(&o.Decode, "none")
+			h.Outputs[name] = o
 		}
 	}
-	if p.Response.MaxBytes < 1 || p.Response.MaxBytes > 1<<30 {
-		bad("response.max_bytes", "want 1 to %d bytes, seen %d", 1<<30, p.Response.MaxBytes)
-	}
-	return errs
 }
 
-// Endpoint returns the license URL, parsed: absolute, http or https, without user information.
-func (p *Profile) Endpoint() (*url.URL, error) {
-	u, err := url.Parse(p.Request.URL)
-	switch {
-	case p.Request.URL == "":
-		return nil, errors.New("is missing: the license URL, e.g. https://license.example/widevine")
-	case err != nil:
-		return nil, errors.New("is not a URL")
-	case u.Scheme != "https" && u.Scheme != "http" || u.Host == "":
-		return nil, errors.New("want an absolute http or https URL")
-	case u.User != nil:
-		return nil, errors.New("must not hold a user name or password")
+func setDefault(s *string, value string) {
+	if *s == "" {
+		*s = value
 	}
-	return u, nil
 }
 
-// Loopback reports whether the license URL's host is this machine's loopback interface.
-func (p *Profile) Loopback() bool {
-	u, err := p.Endpoint()
-	if err != nil {
-		return false
-	}
-	if u.Hostname() == "localhost" {
-		return true
-	}
-	addr, err := netip.ParseAddr(u.Hostname())
-	return err == nil && addr.IsLoopback()
-}
-
-// Secure reports whether requests are encrypted on their way, or stay on this machine.
-func (p *Profile) Secure() bool {
-	u, err := p.Endpoint()
-	return err == nil && u.Scheme == "https" || p.Loopback()
-}
-
-// Address returns host:port of the license URL, with the scheme's default port.
-func (p *Profile) Address() string {
-	u, err := p.Endpoint()
-	if err != nil {
-		return ""
-	}
-	port := u.Port()
-	if port == "" {
-		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
-	}
-	return net.JoinHostPort(u.Hostname(), port)
-}
+// errUnbound says that a profile cannot be sent yet.
+var errUnbound = errors.New("the profile has variables or tokens: bind it to an environment first")

@@ -57,7 +57,7 @@ func TestParseErrors(t *testing.T) {
 		{"relative URL", "http://127.0.0.1:8080/widevine/license", "/license", []string{"p.yaml:5:", "absolute"}},
 		{"password in URL", "http://127.0.0.1:8080", "http://u:hunter22@127.0.0.1:8080", []string{"p.yaml:5:", "password"}},
 		{"status", "[200]", "[2000]", []string{"p.yaml:8:", "HTTP status"}},
-		{"type of value", "[200]", "often", []string{"p.yaml: line 8:"}},
+		{"type of value", "[200]", "often", []string{"p.yaml:8:"}},
 		{"size", "65536", "-1", []string{"p.yaml:10:", "max_bytes"}},
 		{"not a mapping", "request:\n  url: http://127.0.0.1:8080/widevine/license\n  content_type: application/octet-stream", "request: yes", []string{"p.yaml:4:", "want keys and values"}},
 		{"tabs", "  url:", "\turl:", []string{"p.yaml:"}},
@@ -113,6 +113,13 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte(plain))
 	f.Add([]byte("profile: {"))
 	f.Add([]byte("&a [*a]"))
+	for _, name := range []string{"expressplay-widevine", "broken"} {
+		text, err := os.ReadFile("testdata/" + name + ".yaml")
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(text)
+	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		if len(text) > 4096 {
 			return

@@ -3,188 +3,66 @@ package provider
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
-	"mime"
 	"net/http"
 	"slices"
-	"strings"
-	"time"
-	"unicode"
-	"unicode/utf8"
 
-	"keyflow/drm"
+	"keyflow/drm/secret"
 )
 
-// Need says what a lease is wanted for.
-type Need struct {
-	Asset string
-	KIDs  []drm.KID
-}
-
-// Lease is what a provider's token steps yielded for one session: it entitles to KIDs and may be used for a number of
-// messages. All token I/O happens when it is taken. A profile without tokens has a lease without limits.
-type Lease struct {
-	KIDs    []drm.KID // those it entitles to
-	Expires time.Time // zero: never
-}
-
-// At is what a request may depend on beside lease and message, so that Build is pure.
-type At struct {
-	Now time.Time
-	Seq uint64 // number of the request within the run
-}
-
-// Request is one HTTP request, ready to send.
+// Request is one HTTP request, ready to send. URL and Header may hold secrets: it prints as [Request.ShownURL].
 type Request struct {
 	Method string
 	URL    string
 	Header http.Header
 	Body   []byte
+
+	shown         string // the URL with templates for secrets
+	secretHeaders []string
+	err           error
 }
 
 // HTTP returns the request as net/http sends it.
 func (r *Request) HTTP(ctx context.Context) (*http.Request, error) {
+	if r.err != nil {
+		return nil, fmt.Errorf("build request to %s: %w", r.ShownURL(), r.err)
+	}
 	q, err := http.NewRequestWithContext(ctx, r.Method, r.URL, bytes.NewReader(r.Body))
-	if err != nil {
-		return nil, fmt.Errorf("build request to %s: %w", r.URL, err)
+	if err != nil { // its text holds the URL
+		return nil, fmt.Errorf("build request to %s: %w", r.ShownURL(), errors.New("method or URL is not valid"))
 	}
 	q.Header = r.Header.Clone()
 	return q, nil
 }
 
-// Class says what kind of answer a reply is, before any platform looked into it.
-type Class string
-
-// The classes. Everything but ClassOK is a refusal or a fault.
-const (
-	ClassOK          Class = "ok"           // an OK status with a body that may be a license
-	ClassRefused     Class = "refused"      // a 4xx
-	ClassServerFault Class = "server_fault" // a 5xx
-	ClassEdgeHTML    Class = "edge_html"    // an HTML page where a license or a refusal was due
-	ClassUnexpected  Class = "unexpected"   // any other status; an empty body with an OK status
-)
-
-// Reply is a server's answer, unwrapped and classified. Body is the unwrapped license or error message whatever the
-// class: a platform looks for an in-band error at every status (sheet widevine.md §8.5, §11).
-type Reply struct {
-	Class  Class
-	Status int
-	Body   []byte
-	// Problems say how the answer departs from what the profile promises; the license may be good all the same.
-	Problems []Problem
+// ShownURL returns the URL as it may be shown: a part that is secret is replaced by its template.
+func (r *Request) ShownURL() string {
+	if r.shown == "" {
+		return r.URL
+	}
+	return r.shown
 }
 
-// Problem is one departure of an answer from the profile or from HTTP practice.
-type Problem struct {
-	Reason   drm.Reason
-	Expected string
-	Seen     string
+// ShownHeader returns a copy of the header as it may be shown: secret values are placeholders.
+func (r *Request) ShownHeader() http.Header {
+	shown := r.Header.Clone()
+	for _, name := range r.secretHeaders {
+		shown[name] = slices.Repeat([]string{secret.Placeholder}, len(shown[name]))
+	}
+	return shown
 }
 
-// The reasons of problems and refusals.
-const (
-	ReasonStatus      drm.Reason = "http-status"
-	ReasonHTML        drm.Reason = "html-answer"
-	ReasonEmpty       drm.Reason = "empty-answer"
-	ReasonContentType drm.Reason = "content-type"
-)
-
-// Lease takes a lease for the need. All I/O of a provider's token steps happens here.
-func (p *Profile) Lease(ctx context.Context, need Need) (*Lease, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, fmt.Errorf("take a lease from %s: %w", p.ID, err)
-	}
-	return &Lease{KIDs: slices.Clone(need.KIDs)}, nil
+// String returns method, URL and header as they may be shown, and the body's length.
+func (r Request) String() string {
+	return fmt.Sprintf("%s %s %v %d bytes", r.Method, r.ShownURL(), r.ShownHeader(), len(r.Body))
 }
 
-// Build makes the HTTP request for a message. It is pure: the same arguments make the same request.
-func (p *Profile) Build(_ *Lease, m drm.Message, _ At) *Request {
-	return &Request{
-		Method: http.MethodPost,
-		URL:    p.Request.URL,
-		Header: http.Header{"Content-Type": {p.Request.ContentType}},
-		Body:   m.Body,
-	}
-}
+// Format writes [Request.String] whatever the verb.
+func (r Request) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(r.String())) }
 
-// Read unwraps and classifies an answer. It is pure.
-func (p *Profile) Read(_ drm.Kind, status int, header http.Header, body []byte) Reply {
-	r := Reply{Status: status, Body: body, Class: p.classify(status, header, body)}
-	switch r.Class {
-	case ClassOK:
-		if problem := p.contentTypeProblem(header); problem != nil {
-			r.Problems = append(r.Problems, *problem)
-		}
-	case ClassEdgeHTML:
-		r.Problems = append(r.Problems, Problem{ReasonHTML, "a license or a refusal by the license service", "an HTML page"})
-	default:
-		r.Problems = append(r.Problems, p.statusProblem(status, body))
-	}
-	return r
-}
+// MarshalText returns [Request.String]; encoding/json uses it.
+func (r Request) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 
-func (p *Profile) classify(status int, header http.Header, body []byte) Class {
-	ok := slices.Contains(p.Response.OKStatus, status)
-	switch {
-	case IsHTML(header, body):
-		return ClassEdgeHTML
-	case ok && len(body) > 0:
-		return ClassOK
-	case !ok && status >= 400 && status < 500:
-		return ClassRefused
-	case !ok && status >= 500:
-		return ClassServerFault
-	default:
-		return ClassUnexpected
-	}
-}
-
-func (p *Profile) statusProblem(status int, body []byte) Problem {
-	want := fmt.Sprintf("HTTP %s with a body", strings.Trim(strings.ReplaceAll(fmt.Sprint(p.Response.OKStatus), " ", " or "), "[]"))
-	if slices.Contains(p.Response.OKStatus, status) && len(body) == 0 {
-		return Problem{ReasonEmpty, want, "an empty body"}
-	}
-	seen := fmt.Sprintf("HTTP %d %s", status, http.StatusText(status))
-	if words := readable(body); words != "" {
-		seen += ": " + words
-	}
-	return Problem{ReasonStatus, want, seen}
-}
-
-// readable returns the start of a refusal's body if it is text: a service's own words say most about what is wrong.
-func readable(body []byte) string {
-	text := strings.Join(strings.Fields(string(body[:min(len(body), maxSeen)])), " ")
-	if strings.ContainsFunc(text, func(r rune) bool { return r == utf8.RuneError || !unicode.IsPrint(r) }) {
-		return ""
-	}
-	return text
-}
-
-func (p *Profile) contentTypeProblem(header http.Header) *Problem {
-	if len(p.Response.ContentTypes) == 0 {
-		return nil
-	}
-	got := mediaType(header)
-	if slices.Contains(p.Response.ContentTypes, got) {
-		return nil
-	}
-	return &Problem{ReasonContentType, "Content-Type " + strings.Join(p.Response.ContentTypes, " or "), "Content-Type " + header.Get("Content-Type")}
-}
-
-func mediaType(header http.Header) string {
-	t, _, err := mime.ParseMediaType(header.Get("Content-Type"))
-	if err != nil {
-		return header.Get("Content-Type")
-	}
-	return t
-}
-
-// IsHTML reports whether an answer is an HTML page, by its declared type or by its first bytes: neither a license
-// (a protobuf message) nor a SOAP envelope starts like one.
-func IsHTML(header http.Header, body []byte) bool {
-	start := bytes.ToLower(bytes.TrimLeft(body[:min(len(body), 512)], " \t\r\n\ufeff"))
-	if bytes.HasPrefix(start, []byte("<!doctype html")) || bytes.HasPrefix(start, []byte("<html")) {
-		return true
-	}
-	return mediaType(header) == "text/html" && len(start) > 0 && start[0] == '<'
-}
+// GomegaString returns [Request.String]; Gomega prints failed assertions with it.
+func (r Request) GomegaString() string { return r.String() }

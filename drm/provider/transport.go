@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"syscall"
@@ -50,6 +51,10 @@ func (e *TransportError) Unreachable() bool {
 
 // NewTransportError classifies an error of net/http. reading says that the answer's head had arrived.
 func NewTransportError(err error, reading bool) *TransportError {
+	var whole *url.Error
+	if errors.As(err, &whole) { // its text holds the URL, which may hold a token
+		err = whole.Err
+	}
 	reason := transportReason(err, reading)
 	seen, known := said[reason]
 	if !known {

@@ -1,0 +1,192 @@
+package provider
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"keyflow/drm"
+	"keyflow/drm/secret"
+)
+
+// Need says what a lease is wanted for.
+type Need struct {
+	Asset     string
+	KIDs      []drm.KID
+	ContentID []byte
+	Keys      map[drm.KID]secret.Bytes // the content keys, as far as known; some token services want them
+}
+
+// Lease is what a provider's token steps yielded for one session: it entitles to KIDs and may be used for a number of
+// messages. All token I/O happens when it is taken. A profile without tokens has a lease without limits.
+type Lease struct {
+	KIDs    []drm.KID // those it entitles to
+	Expires time.Time // zero: never
+	state   *leaseState
+}
+
+// leaseState is behind a pointer, so that a copy of a lease counts with it.
+type leaseState struct {
+	clock       drm.Clock
+	tokens      map[string]outputs
+	need        Need
+	single      bool // one message only
+	certificate bool // a certificate request counts
+	used        atomic.Int64
+}
+
+// LeaseError says that a lease cannot be used: it expired or is spent.
+type LeaseError struct {
+	Class   ErrorClass // ErrorAuthExpired or ErrorAuthReused
+	Expired time.Time
+}
+
+func (e *LeaseError) Error() string {
+	if e.Class == ErrorAuthExpired {
+		return fmt.Sprintf("the lease expired at %s", e.Expired.UTC().Format(time.RFC3339))
+	}
+	return "the lease is spent: its token serves one message only"
+}
+
+// Use counts a message that is about to be sent. It returns a [*LeaseError] if the lease expired or is spent; of
+// concurrent callers of a lease for one message exactly one succeeds.
+func (l *Lease) Use(kind drm.Kind) error {
+	if l == nil || l.state == nil {
+		return nil
+	}
+	s := l.state
+	if !l.Expires.IsZero() && !s.clock.Now().Before(l.Expires) {
+		return &LeaseError{Class: ErrorAuthExpired, Expired: l.Expires}
+	}
+	if kind == drm.KindCertificate && !s.certificate {
+		return nil
+	}
+	if n := s.used.Add(1); s.single && n > 1 {
+		return &LeaseError{Class: ErrorAuthReused}
+	}
+	return nil
+}
+
+// Lease takes a lease for the need. All I/O of a provider's token steps happens here. Its errors are a [*BudgetError] or a
+// [*TokenError] where a token step is the reason.
+func (p *Profile) Lease(ctx context.Context, need Need) (*Lease, error) {
+	lease, err := p.lease(ctx, need)
+	if err != nil {
+		return nil, fmt.Errorf("take a lease from %s: %w", p.ID, err)
+	}
+	return lease, nil
+}
+
+func (p *Profile) lease(ctx context.Context, need Need) (*Lease, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	lease := &Lease{KIDs: slices.Clone(need.KIDs)}
+	if !p.dynamic() {
+		return lease, nil
+	}
+	if p.bound == nil {
+		return nil, errUnbound
+	}
+	if p.PerKID() && len(lease.KIDs) > 1 {
+		lease.KIDs = lease.KIDs[:1]
+	}
+	if n := p.plan.all.inputs; len(lease.KIDs) == 0 && (slices.Contains(n, "kid") || slices.Contains(n, "kids") || slices.Contains(n, "keys")) {
+		return nil, errors.New("the profile names the KID, and none is known")
+	}
+	for _, k := range need.Keys {
+		p.bound.env.Vault.Add("content key", k)
+	}
+	s := &leaseState{clock: p.bound.env.Clock, tokens: map[string]outputs{}, need: need, certificate: p.Certificate.ConsumesToken}
+	lease.state = s
+	for _, t := range p.plan.needed {
+		values, expires, err := p.bound.token(ctx, t, s.tokens, inputs{need: need, kids: lease.KIDs})
+		if err != nil {
+			return nil, err
+		}
+		s.tokens[t.ID] = values
+		s.single = s.single || t.SingleUse || t.Scope == "request"
+		if !expires.IsZero() && (lease.Expires.IsZero() || expires.Before(lease.Expires)) {
+			lease.Expires = expires
+		}
+	}
+	return lease, p.rehearse(lease)
+}
+
+// rehearse builds a request once, so that everything that can go wrong with the lease's values goes wrong here.
+func (p *Profile) rehearse(lease *Lease) error {
+	r := p.Build(lease, drm.Message{Kind: drm.KindLicense}, At{Now: lease.state.clock.Now()})
+	if r.err != nil {
+		return r.err
+	}
+	u, err := parseEndpoint(r.URL)
+	if err != nil {
+		return fmt.Errorf("request.url: %w", err)
+	}
+	if !isSecure(u) && !p.bound.env.Insecure {
+		return errors.New("request.url: is plain http to another machine")
+	}
+	return nil
+}
+
+// At is what a request may depend on beside lease and message, so that Build is pure.
+type At struct {
+	Now time.Time
+	Seq uint64 // number of the request within the run
+}
+
+// Build makes the HTTP request for a message. It is pure: the same arguments make the same request. A request that
+// cannot be made, because the profile is not bound or has no lease, says so when it is sent ([Request.HTTP]).
+func (p *Profile) Build(lease *Lease, m drm.Message, at At) *Request {
+	r := &Request{
+		Method: http.MethodPost,
+		URL:    p.Request.URL,
+		Header: http.Header{"Content-Type": {p.Request.ContentType}},
+		Body:   m.Body,
+		shown:  p.Request.URL,
+	}
+	switch {
+	case !p.dynamic():
+	case p.bound == nil || lease == nil || lease.state == nil:
+		r.err = errUnbound
+	default:
+		s := lease.state
+		env := p.bound.exprEnv(s.tokens, inputs{need: s.need, kids: lease.KIDs, msg: m, now: at.Now})
+		r.err = p.plan.attach(r, env, p.Request.QueryEncoding == "percent")
+	}
+	return r
+}
+
+// attach puts URL, query and headers into a request.
+func (l *plan) attach(r *Request, env map[string]any, percent bool) error {
+	address, _, err := l.url.evalText(env)
+	if err != nil {
+		return err
+	}
+	shown := address
+	if l.url.secret() {
+		shown = l.url.text
+	}
+	if r.URL, r.shown, err = encodeQuery(address, shown, l.query, env, percent); err != nil {
+		return err
+	}
+	contentType, _, err := l.contentType.evalText(env)
+	if err != nil {
+		return err
+	}
+	if strings.ContainsAny(contentType, "\r\n\x00") {
+		return errors.New("the value of header Content-Type holds a line break")
+	}
+	r.Header = http.Header{"Content-Type": {contentType}}
+	for _, p := range l.headers {
+		if p.secret {
+			r.secretHeaders = append(r.secretHeaders, p.name)
+		}
+	}
+	return setHeaders(r.Header, l.headers, env)
+}

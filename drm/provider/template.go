@@ -1,0 +1,236 @@
+package provider
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+
+	"github.com/expr-lang/expr"
+	"github.com/expr-lang/expr/vm"
+)
+
+// maxTemplate bounds one template, in bytes, and with it the depth of its expressions.
+const maxTemplate = 4096
+
+// template is a text leaf of a profile: literal text and expressions (sheet providers.md §4.1).
+type template struct {
+	text      string // as written
+	parts     []part
+	omitempty bool
+	names     names
+	out       reflect.Type // of a template that is one expression and nothing else; text otherwise
+}
+
+// part is literal text, or an expression where program is not nil.
+type part struct {
+	literal string
+	program *vm.Program
+}
+
+// constant reports whether the template holds no expression.
+func (t *template) constant() bool {
+	for _, p := range t.parts {
+		if p.program != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// literalStart returns the text before the first expression.
+func (t *template) literalStart() string {
+	if len(t.parts) > 0 {
+		return t.parts[0].literal
+	}
+	return ""
+}
+
+// secret reports whether the template names a secret; the leaf is then secret as a whole.
+func (t *template) secret() bool { return t.names.secret }
+
+// compile reads a template whose value lands in text (or in JSON, or in a raw body if bytes are allowed there).
+func (s *scope) compile(text string, bytesAllowed bool) (*template, error) {
+	if len(text) > maxTemplate {
+		return nil, fmt.Errorf("the template has more than %d bytes", maxTemplate)
+	}
+	chunks, err := split(text)
+	if err != nil {
+		return nil, err
+	}
+	t := &template{text: text, out: reflect.TypeFor[string]()}
+	var errs []error
+	for _, c := range chunks {
+		if !c.expression {
+			t.parts = append(t.parts, part{literal: c.text})
+			continue
+		}
+		program, err := s.compileExpr(t, c.text, len(chunks) == 1, bytesAllowed)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("${%s}: %w", c.text, err))
+		}
+		t.parts = append(t.parts, part{program: program})
+	}
+	return t, errors.Join(errs...)
+}
+
+func (s *scope) compileExpr(t *template, source string, alone, bytesAllowed bool) (*vm.Program, error) {
+	code, omit := normalize(source)
+	if omit && !alone {
+		return nil, errors.New("omitempty needs a leaf of its own: nothing may stand beside the expression")
+	}
+	t.omitempty = t.omitempty || omit
+	if err := s.inspect(code, &t.names); err != nil {
+		return nil, err
+	}
+	program, err := expr.Compile(code, s.options...)
+	if err != nil {
+		return nil, errors.New(strings.SplitN(err.Error(), "\n", 2)[0])
+	}
+	out := program.Node().Type()
+	if err := landing(out, alone && bytesAllowed); err != nil {
+		return nil, err
+	}
+	if alone {
+		t.out = out
+	}
+	return program, nil
+}
+
+// landing says why a value of a type cannot stand in text: bytes and times have more than one spelling, and which one is
+// meant must be said.
+func landing(t reflect.Type, bytesAllowed bool) error {
+	if t == nil {
+		return errors.New("has no type")
+	}
+	switch t.Kind() {
+	case reflect.String, reflect.Int, reflect.Bool:
+		return nil
+	case reflect.Slice:
+		if t.Elem().Kind() != reflect.Uint8 {
+			return errors.New("is a list: name one item, e.g. input.kids[0]")
+		}
+		if bytesAllowed {
+			return nil
+		}
+		return errors.New("bytes need an encoding filter before they land in text: hex, b64 or b64url")
+	}
+	if t.String() == "time.Time" {
+		return errors.New("a time needs a filter before it lands in text: unix or rfc3339")
+	}
+	return fmt.Errorf("%s cannot stand in text", t)
+}
+
+// eval returns the value of a template: string, int, bool or []byte; drop says that the leaf is to be left out.
+func (t *template) eval(env map[string]any) (value any, drop bool, err error) {
+	if len(t.parts) == 1 && t.parts[0].program != nil {
+		v, err := expr.Run(t.parts[0].program, env)
+		if err != nil {
+			return nil, false, t.evalError()
+		}
+		empty := v == nil || v == ""
+		if b, ok := v.([]byte); ok {
+			empty = len(b) == 0
+		}
+		return v, empty && t.omitempty, nil
+	}
+	var b strings.Builder
+	for _, p := range t.parts {
+		if p.program == nil {
+			b.WriteString(p.literal)
+			continue
+		}
+		v, err := expr.Run(p.program, env)
+		if err != nil {
+			return nil, false, t.evalError()
+		}
+		fmt.Fprint(&b, v)
+	}
+	return b.String(), false, nil
+}
+
+// evalError does not wrap the library's error, which may quote values.
+func (t *template) evalError() error { return fmt.Errorf("evaluate %s: a value is missing", t.text) }
+
+// evalText is eval for a leaf that lands in text.
+func (t *template) evalText(env map[string]any) (text string, drop bool, err error) {
+	v, drop, err := t.eval(env)
+	if err != nil || drop {
+		return "", drop, err
+	}
+	if b, ok := v.([]byte); ok {
+		return string(b), false, nil
+	}
+	return fmt.Sprint(v), false, nil
+}
+
+// chunk is a piece of template text: literal, or the inside of ${…}.
+type chunk struct {
+	text       string
+	expression bool
+}
+
+// split cuts a template at its expressions; $${ stands for the two characters ${.
+func split(text string) ([]chunk, error) {
+	var chunks []chunk
+	var literal strings.Builder
+	flush := func() {
+		if literal.Len() > 0 {
+			chunks = append(chunks, chunk{text: literal.String()})
+			literal.Reset()
+		}
+	}
+	for i := 0; i < len(text); {
+		switch {
+		case strings.HasPrefix(text[i:], "$${"):
+			literal.WriteString("${")
+			i += 3
+		case strings.HasPrefix(text[i:], "${"):
+			end := closing(text[i+2:])
+			if end < 0 {
+				return nil, errors.New("${ without its }; write $${ for the characters themselves")
+			}
+			flush()
+			chunks = append(chunks, chunk{text: strings.TrimSpace(text[i+2 : i+2+end]), expression: true})
+			i += 2 + end + 1
+		default:
+			literal.WriteByte(text[i])
+			i++
+		}
+	}
+	flush()
+	return chunks, nil
+}
+
+// closing returns the offset of the first } outside quotes, -1 if there is none.
+func closing(s string) int {
+	var q quotes
+	for i := range len(s) {
+		if q.outside(s[i]) && s[i] == '}' {
+			return i
+		}
+	}
+	return -1
+}
+
+// quotes follows a text through the quoted strings of an expression.
+type quotes struct {
+	open    byte
+	escaped bool
+}
+
+func (q *quotes) outside(c byte) bool {
+	switch {
+	case q.escaped:
+		q.escaped = false
+	case q.open != 0 && c == '\\' && q.open != '`':
+		q.escaped = true
+	case q.open != 0 && c == q.open:
+		q.open = 0
+	case q.open == 0 && (c == '"' || c == '\'' || c == '`'):
+		q.open = c
+	case q.open == 0:
+		return true
+	}
+	return false
+}
