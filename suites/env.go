@@ -73,8 +73,13 @@ func severity(o reports.Outcome) int {
 // FailOn ends the check if the observation has a finding with one of the reasons.
 func (e *Env) FailOn(o *drm.Observation, reasons ...drm.Reason) {
 	if f := o.Find(reasons...); f != nil {
-		e.Fail(Failure{Reason: f.Reason, Step: f.Step, Expected: f.Expected, Seen: f.Seen})
+		e.failFor(*f)
 	}
+}
+
+// failFor ends the check for a finding of the platform.
+func (e *Env) failFor(f drm.Finding) {
+	e.Fail(Failure{Reason: f.Reason, Step: f.Step, Expected: f.Expected, Seen: f.Seen})
 }
 
 // Because returns a Gomega whose failed assertion ends the check for the reason; expected says what was wanted in the

@@ -19,22 +19,19 @@ type Patience struct {
 	last *provider.TransportError
 }
 
-// note counts an exchange that ended with err, nil for a whole answer, and returns err.
-func (p *Patience) note(err *provider.TransportError) error {
-	if p != nil {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		if err == nil || err.Reason != provider.ReasonTimeout {
-			p.row = 0
-		} else {
-			p.row++
-			p.last = err
-		}
+// note counts an exchange that ended with err, nil for a whole answer.
+func (p *Patience) note(err *provider.TransportError) {
+	if p == nil {
+		return
 	}
-	if err == nil {
-		return nil
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err == nil || err.Reason != provider.ReasonTimeout {
+		p.row = 0
+		return
 	}
-	return err
+	p.row++
+	p.last = err
 }
 
 // spent returns the error to end a request with that is not worth sending, nil if it is.

@@ -109,7 +109,7 @@ func (x *Exchange) problem(reasons ...drm.Reason) error {
 func (e *Env) failOnProblem(x *Exchange, reasons ...drm.Reason) {
 	var f drm.Finding
 	if errors.As(x.problem(reasons...), &f) {
-		e.Fail(Failure{Reason: f.Reason, Step: f.Step, Expected: f.Expected, Seen: f.Seen})
+		e.failFor(f)
 	}
 }
 
@@ -163,7 +163,8 @@ func (e *Env) send(x *Exchange, r *provider.Request) ([]byte, error) {
 	if err != nil {
 		failure := provider.NewTransportError(err, false)
 		entry.failed(failure)
-		return nil, e.Patience.note(failure)
+		e.Patience.note(failure)
+		return nil, failure
 	}
 	x.Status, x.Header = response.StatusCode, response.Header
 	body, err := e.Profile.ReadBody(response)
@@ -172,11 +173,11 @@ func (e *Env) send(x *Exchange, r *provider.Request) ([]byte, error) {
 		var failure *provider.TransportError
 		if errors.As(err, &failure) {
 			entry.failed(failure)
-			return nil, e.Patience.note(failure)
+			e.Patience.note(failure)
 		}
 		return nil, err
 	}
-	_ = e.Patience.note(nil)
+	e.Patience.note(nil)
 	return body, nil
 }
 

@@ -156,13 +156,15 @@ var havePrivacy = Step[*widevine.Platform]{"verify the service certificate", fun
 	return private, nil
 }}
 
-func keyIsHeld(e *Env) {
+// havePrivateAnswer gets an answer, whatever it is, in privacy mode, after a license for the same request in the clear.
+var havePrivateAnswer = Step[*Exchange]{"get an answer in privacy mode", func(e *Env) (*Exchange, error) {
 	p := Require(e, havePrivacy)
-	Require(e, HaveLicense) // the twin in the clear
-	x, err := e.Exchange(p, Require(e, HaveBox), drm.KindLicense)
-	if err != nil {
-		e.block("get an answer in privacy mode", err)
-	}
+	Require(e, HaveLicense)
+	return e.Exchange(p, Require(e, HaveBox), drm.KindLicense)
+}}
+
+func keyIsHeld(e *Env) {
+	x := Require(e, havePrivateAnswer)
 	if !x.Granted() {
 		e.Fail(Failure{Reason: reasonKeyNotHeld, Step: "ask in privacy mode", Expected: "a license, as for the same request in the clear",
 			Seen: fmt.Sprintf("HTTP %d without a license", x.Status)})

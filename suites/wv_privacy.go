@@ -76,15 +76,10 @@ func widevinePrivacy() []Check {
 }
 
 func privacyWorks(e *Env) {
-	p := Require(e, havePrivacy)
-	Require(e, HaveLicense) // the twin in the clear
-	x, err := e.Exchange(p, Require(e, HaveBox), drm.KindLicense)
-	if err != nil {
-		e.block("get an answer in privacy mode", err)
-	}
+	x := Require(e, havePrivateAnswer)
 	e.failOnProblem(x)
 	if f := x.Observation.Fatal(); f != nil {
-		e.FailOn(x.Observation, f.Reason)
+		e.failFor(*f)
 	}
 	e.Note("%d key containers, as in the clear", len(x.Answer().Containers))
 }
