@@ -36,6 +36,18 @@ func (s Statuses) Has(status int) bool {
 	return false
 }
 
+// String returns the codes, e.g. 400 or 500-599.
+func (s Statuses) String() string {
+	texts := make([]string, len(s))
+	for i, r := range s {
+		texts[i] = strconv.Itoa(r.Low)
+		if r.High != r.Low {
+			texts[i] += "-" + strconv.Itoa(r.High)
+		}
+	}
+	return strings.Join(texts, " or ")
+}
+
 // Data is any value of a profile, such as the JSON body of a token request.
 type Data struct{ root *node }
 

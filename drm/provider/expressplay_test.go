@@ -71,7 +71,7 @@ func environ(name string) string {
 
 func expressPlay(t *testing.T, variant string, env provider.Environment) *provider.Profile {
 	t.Helper()
-	p, err := provider.Load("testdata/expressplay-widevine.yaml")
+	p, err := provider.Load("../../fixtures/profiles/expressplay-widevine-test.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +89,7 @@ func expressPlay(t *testing.T, variant string, env provider.Environment) *provid
 
 func expressPlayNeed() provider.Need {
 	kid := drm.KID{0: 0xab, 15: 1}
-	return provider.Need{Asset: "clip", KIDs: []drm.KID{kid, {1}}, Keys: map[drm.KID]secret.Bytes{kid: secret.New([]byte("0123456789abcdef"))}}
+	return provider.Need{Asset: "clip", KIDs: []drm.KID{kid}, Keys: map[drm.KID]secret.Bytes{kid: secret.New([]byte("0123456789abcdef"))}}
 }
 
 // TestExpressPlay runs the token step and compares the license request, byte for byte, with what ExpressPlay documents

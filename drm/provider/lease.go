@@ -28,6 +28,8 @@ type Lease struct {
 	KIDs    []drm.KID // those it entitles to
 	Expires time.Time // zero: never
 	state   *leaseState
+
+	tampering tampering
 }
 
 // leaseState is behind a pointer, so that a copy of a lease counts with it.
@@ -94,7 +96,7 @@ func (p *Profile) lease(ctx context.Context, need Need) (*Lease, error) {
 		return nil, errUnbound
 	}
 	if p.PerKID() && len(lease.KIDs) > 1 {
-		lease.KIDs = lease.KIDs[:1]
+		return nil, fmt.Errorf("a lease entitles to one KID, %d are needed", len(lease.KIDs))
 	}
 	if n := p.plan.all.inputs; len(lease.KIDs) == 0 && (slices.Contains(n, "kid") || slices.Contains(n, "kids") || slices.Contains(n, "keys")) {
 		return nil, errors.New("the profile names the KID, and none is known")
@@ -157,22 +159,26 @@ func (p *Profile) Build(lease *Lease, m drm.Message, at At) *Request {
 	default:
 		s := lease.state
 		env := p.bound.exprEnv(s.tokens, inputs{need: s.need, kids: lease.KIDs, msg: m, now: at.Now})
-		r.err = p.plan.attach(r, env, p.Request.QueryEncoding == "percent")
+		r.err = p.plan.attach(r, env, p.Request.QueryEncoding == "percent", lease.tampering)
 	}
 	return r
 }
 
 // attach puts URL, query and headers into a request.
-func (l *plan) attach(r *Request, env map[string]any, percent bool) error {
+func (l *plan) attach(r *Request, env map[string]any, percent bool, how tampering) error {
 	address, _, err := l.url.evalText(env)
+	if err == nil && len(l.carriers()) == 0 {
+		address, err = how.spoilURL(address)
+	}
 	if err != nil {
 		return err
 	}
+	query, headers := how.spoil(l.query), how.spoil(l.headers)
 	shown := address
 	if l.url.secret() {
 		shown = l.url.text
 	}
-	if r.URL, r.shown, err = encodeQuery(address, shown, l.query, env, percent); err != nil {
+	if r.URL, r.shown, err = encodeQuery(address, shown, query, env, percent); err != nil {
 		return err
 	}
 	contentType, _, err := l.contentType.evalText(env)
@@ -183,10 +189,10 @@ func (l *plan) attach(r *Request, env map[string]any, percent bool) error {
 		return errors.New("the value of header Content-Type holds a line break")
 	}
 	r.Header = http.Header{"Content-Type": {contentType}}
-	for _, p := range l.headers {
+	for _, p := range headers {
 		if p.secret {
 			r.secretHeaders = append(r.secretHeaders, p.name)
 		}
 	}
-	return setHeaders(r.Header, l.headers, env)
+	return setHeaders(r.Header, headers, env)
 }

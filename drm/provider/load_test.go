@@ -113,8 +113,8 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte(plain))
 	f.Add([]byte("profile: {"))
 	f.Add([]byte("&a [*a]"))
-	for _, name := range []string{"expressplay-widevine", "broken"} {
-		text, err := os.ReadFile("testdata/" + name + ".yaml")
+	for _, name := range []string{"../../fixtures/profiles/expressplay-widevine-test.yaml", "testdata/broken.yaml"} {
+		text, err := os.ReadFile(name)
 		if err != nil {
 			f.Fatal(err)
 		}

@@ -23,6 +23,8 @@ type param struct {
 	name   string
 	value  *template
 	secret bool
+
+	altered bool // see tampering
 }
 
 // tokenPlan is a [Token] with its templates compiled.
@@ -70,10 +72,22 @@ func (p *Profile) usage() names {
 
 func (p *Profile) dynamic() bool { return p.plan != nil && p.plan.dynamic }
 
-// PerKID reports whether one lease entitles to one KID only: a template names input.kid or an item of input.keys. Such a
-// profile takes one lease and one session per KID.
-func (p *Profile) PerKID() bool {
-	return p.plan != nil && (slices.Contains(p.plan.all.inputs, "kid"))
+// PerKID reports whether one lease entitles to one KID only: a template names input.kid. Such a profile takes one lease and
+// one session per KID, see [Profile.Sessions].
+func (p *Profile) PerKID() bool { return p.plan != nil && slices.Contains(p.plan.all.inputs, "kid") }
+
+// Sessions cuts a need into what one lease and one session serve each: its KIDs one by one if a lease entitles to one KID
+// only, else the need as it is.
+func (p *Profile) Sessions(n Need) []Need {
+	if !p.PerKID() || len(n.KIDs) < 2 {
+		return []Need{n}
+	}
+	needs := make([]Need, len(n.KIDs))
+	for i := range n.KIDs {
+		needs[i] = n
+		needs[i].KIDs = n.KIDs[i : i+1 : i+1]
+	}
+	return needs
 }
 
 // Billed reports whether a lease needs a token that costs money.
@@ -85,7 +99,7 @@ func (p *Profile) Billed() bool {
 // of the values.
 func encodeQuery(address, shown string, ps []param, env map[string]any, percent bool) (string, string, error) {
 	for _, p := range ps {
-		value, drop, err := p.value.evalText(env)
+		value, drop, err := p.text(env)
 		if err != nil {
 			return "", "", err
 		}

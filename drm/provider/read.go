@@ -125,6 +125,29 @@ func readable(body []byte) string {
 	return text
 }
 
+// ReasonScenario is the reason of an answer that is not what the profile expects in a scenario.
+const ReasonScenario drm.Reason = "answer-not-as-documented"
+
+// Unexpected returns how the answer in a scenario, such as token_missing, departs from what the profile expects of it; nil
+// if it does not, or the profile says nothing.
+func (p *Profile) Unexpected(scenario string, r Reply) *Problem {
+	want, named := p.Expect[scenario]
+	if !named {
+		return nil
+	}
+	class := ErrorUnclassified
+	if r.Error != nil {
+		class = r.Error.Class
+	}
+	if (len(want.Status) == 0 || want.Status.Has(r.Status)) && (len(want.Class) == 0 || slices.Contains(want.Class, class)) {
+		return nil
+	}
+	return &Problem{
+		Reason: ReasonScenario, Expected: fmt.Sprintf("HTTP %v of class %v, as the profile has it for %s", want.Status, want.Class, scenario),
+		Seen: fmt.Sprintf("HTTP %d of class %s", r.Status, class),
+	}
+}
+
 func (p *Profile) contentTypeProblem(header http.Header) *Problem {
 	if len(p.Response.ContentTypes) == 0 {
 		return nil

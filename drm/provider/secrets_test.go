@@ -89,7 +89,7 @@ func TestCanaries(t *testing.T) {
 // TestBindErrors holds what a wrong environment is told, all at once and without the values.
 func TestBindErrors(t *testing.T) {
 	t.Parallel()
-	p, err := provider.Load("testdata/expressplay-widevine.yaml")
+	p, err := provider.Load("../../fixtures/profiles/expressplay-widevine-test.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -257,7 +257,7 @@ func (h *httpPlan) body(env map[string]any) (contentType, body string, err error
 // setHeaders evaluates headers. A value with a line break is refused: it would forge another header.
 func setHeaders(header http.Header, ps []param, env map[string]any) error {
 	for _, p := range ps {
-		value, drop, err := p.value.evalText(env)
+		value, drop, err := p.text(env)
 		if err != nil {
 			return err
 		}

@@ -138,7 +138,7 @@ func (v *validator) params(s *scope, path string, ps Params, secrets []string) [
 		}
 		if t := v.template(s, at, p.Value, false); t != nil {
 			secret := t.secret() || slices.ContainsFunc(secrets, func(n string) bool { return strings.EqualFold(n, p.Name) })
-			out = append(out, param{p.Name, t, secret})
+			out = append(out, param{name: p.Name, value: t, secret: secret})
 		}
 	}
 	return out

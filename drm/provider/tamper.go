@@ -1,0 +1,101 @@
+package provider
+
+import (
+	"errors"
+	"slices"
+	"strings"
+)
+
+// tampering says how a lease's token is spoilt on its way into a request. Only checks ask for that.
+type tampering int
+
+const (
+	untampered   tampering = iota
+	tokenLeftOut           // no query parameter and no header that names a token
+	tokenAltered           // the last character of each is another one
+)
+
+// TakesToken reports whether requests carry a token: in a query parameter or a header, or else in the URL.
+func (p *Profile) TakesToken() bool { return p.plan != nil && p.plan.carriesToken() }
+
+// WithoutToken returns the lease for requests that leave the token out, and are otherwise the same (sheet providers.md
+// §4.5, "drop").
+func (l *Lease) WithoutToken() *Lease { return l.tampered(tokenLeftOut) }
+
+// WithAlteredToken returns the lease for requests whose token has another last character, which is of the signature in
+// every signed form of a token (sheet providers.md §4.5, "flip last signature bit").
+func (l *Lease) WithAlteredToken() *Lease { return l.tampered(tokenAltered) }
+
+func (l *Lease) tampered(how tampering) *Lease {
+	spoilt := *l
+	spoilt.tampering = how
+	return &spoilt
+}
+
+func (l *plan) carriesToken() bool {
+	return len(l.carriers()) > 0 || l.url != nil && len(l.url.names.tokens) > 0
+}
+
+// carriers are the query parameters and headers that name a token.
+func (l *plan) carriers() []param {
+	return slices.DeleteFunc(slices.Concat(l.query, l.headers), func(p param) bool { return len(p.value.names.tokens) == 0 })
+}
+
+// spoil returns the parameters as the tampering wants them.
+func (how tampering) spoil(ps []param) []param {
+	spoilt := make([]param, 0, len(ps))
+	for _, p := range ps {
+		carries := len(p.value.names.tokens) > 0
+		if carries && how == tokenLeftOut {
+			continue
+		}
+		p.altered = carries && how == tokenAltered
+		spoilt = append(spoilt, p)
+	}
+	return spoilt
+}
+
+// spoilURL does to a URL what is done to parameters, for a profile whose token is in the URL that a token step yields.
+func (how tampering) spoilURL(address string) (string, error) {
+	switch how {
+	case tokenLeftOut:
+		bare, _, found := strings.Cut(address, "?")
+		if !found {
+			return "", errors.New("the token is in the path of the license URL and cannot be left out")
+		}
+		return bare, nil
+	case tokenAltered:
+		return alterLast(address), nil
+	}
+	return address, nil
+}
+
+// text evaluates the parameter.
+func (p param) text(env map[string]any) (value string, drop bool, err error) {
+	value, drop, err = p.value.evalText(env)
+	if p.altered {
+		value = alterLast(value)
+	}
+	return value, drop, err
+}
+
+const (
+	hexDigits = "0123456789abcdefABCDEF"
+	base64URL = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+)
+
+// alterLast changes the highest bit of the last digit of a text's last run of digits: hexadecimal if all of the run are,
+// else base64. Lower bits of a last base64 digit may be unused, so that another text would be the same token.
+func alterLast(text string) string {
+	at := strings.LastIndexAny(text, base64URL)
+	if at < 0 {
+		return text
+	}
+	run := text[strings.LastIndexFunc(text[:at], func(r rune) bool { return !strings.ContainsRune(base64URL, r) })+1 : at+1]
+	digits, last := base64URL, text[at]
+	if strings.Trim(run, hexDigits) == "" {
+		digits, last = hexDigits[:16], last|0x20 // in lower case; a number stays what it is
+	}
+	i := strings.IndexByte(digits, last)
+	return text[:at] + string(digits[(i+len(digits)/2)%len(digits)]) + text[at+1:]
+}
