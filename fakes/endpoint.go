@@ -2,6 +2,7 @@ package fakes
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"net"
@@ -22,13 +23,14 @@ const (
 // endpoint is one HTTP server on one loopback address.
 type endpoint struct {
 	url    string
+	addr   string // host:port
 	server *http.Server
 	served chan struct{}
 	conns  sync.WaitGroup
 }
 
-// listen serves handler until close is called. Requests' contexts end with base.
-func listen(base context.Context, addr string, handler http.Handler) (*endpoint, error) {
+// listen serves handler until close is called: over TLS if there is a configuration for it. Requests' contexts end with base.
+func listen(base context.Context, addr string, handler http.Handler, secure *tls.Config) (*endpoint, error) {
 	if addr == "" {
 		addr = defaultAddr
 	}
@@ -40,7 +42,10 @@ func listen(base context.Context, addr string, handler http.Handler) (*endpoint,
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", addr, err)
 	}
-	e := &endpoint{url: "http://" + listener.Addr().String(), served: make(chan struct{})}
+	e := &endpoint{url: "http://" + listener.Addr().String(), addr: listener.Addr().String(), served: make(chan struct{})}
+	if secure != nil {
+		e.url, listener = "https://"+e.addr, tls.NewListener(listener, secure)
+	}
 	e.server = &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: readHeaderTimeout,

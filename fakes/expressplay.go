@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"regexp"
 	"strconv"
+	"sync"
 
 	"keyflow/drm"
 	"keyflow/drm/secret"
@@ -32,23 +33,47 @@ type ExpressPlay struct {
 	// Authenticator is the customer authenticator that token requests must have: a decimal number, a comma and 32
 	// hexadecimal digits. An empty one follows from the authority, see [Server.ExpressPlayAuthenticator].
 	Authenticator secret.Bytes
+	// AnyCustomer takes the first well-formed authenticator that asks for a token as the customer's, for a stand-in whose
+	// account is made up. It goes before Authenticator.
+	AnyCustomer bool
 }
 
+var authenticatorForm = regexp.MustCompile(`^[0-9]+,[0-9a-fA-F]{32}$`)
+
 func (e ExpressPlay) validate() error {
-	form := regexp.MustCompile(`^[0-9]+,[0-9a-fA-F]{32}$`)
-	if !e.Authenticator.IsZero() && !form.Match(e.Authenticator.Reveal()) {
+	if !e.Authenticator.IsZero() && !authenticatorForm.Match(e.Authenticator.Reveal()) {
 		return errors.New("the ExpressPlay authenticator is not a number, a comma and 32 hexadecimal digits")
 	}
 	return nil
 }
 
-// authenticator returns the given authenticator, or one that follows from the authority's secret.
-func (e ExpressPlay) authenticator(a *Authority) secret.Bytes {
-	if !e.Authenticator.IsZero() {
-		return e.Authenticator
+// customer is who may ask for tokens.
+type customer struct {
+	mu            sync.Mutex
+	authenticator secret.Bytes // empty: whoever asks first
+}
+
+// customer returns the one with the given authenticator, or with one that follows from the authority's secret, or the first
+// that asks.
+func (e ExpressPlay) customer(a *Authority) *customer {
+	switch {
+	case e.AnyCustomer:
+		return &customer{}
+	case !e.Authenticator.IsZero():
+		return &customer{authenticator: e.Authenticator}
 	}
 	b := a.derive("expressplay authenticator", nil)
-	return secret.New(fmt.Appendf(nil, "%d,%x", 1+binary.BigEndian.Uint16(b), b[16:]))
+	return &customer{authenticator: secret.New(fmt.Appendf(nil, "%d,%x", 1+binary.BigEndian.Uint16(b), b[16:]))}
+}
+
+// is reports whether the authenticator is the customer's.
+func (c *customer) is(given string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.authenticator.IsZero() && authenticatorForm.MatchString(given) {
+		c.authenticator = secret.New([]byte(given))
+	}
+	return given != "" && secret.New([]byte(given)).Equal(c.authenticator)
 }
 
 // ExpressPlayTokenURL returns where ExpressPlay tokens are asked for, with GET or POST.
@@ -59,8 +84,13 @@ func (s *Server) ExpressPlayTokenURL() string { return s.URL() + expressPlayIssu
 // ExpressPlayToken instead.
 func (s *Server) ExpressPlayLicenseURL() string { return s.URL() + expressPlayLicensePath }
 
-// ExpressPlayAuthenticator returns the customer authenticator that the token service accepts.
-func (s *Server) ExpressPlayAuthenticator() secret.Bytes { return s.authenticator }
+// ExpressPlayAuthenticator returns the customer authenticator that the token service accepts; empty if that is the first one
+// to come and none has come yet.
+func (s *Server) ExpressPlayAuthenticator() secret.Bytes {
+	s.customer.mu.Lock()
+	defer s.customer.mu.Unlock()
+	return s.customer.authenticator
+}
 
 // expressPlayCode is ExpressPlay's number for what is wrong (sheet providers.md §2.1).
 type expressPlayCode int

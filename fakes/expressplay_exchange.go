@@ -90,12 +90,15 @@ func (x *exchange) issueToken() (answer, *refusal) {
 	x.record.Granted = []drm.KID{asked.kid}
 	// The sheet has the real service's answer as one line; without a line end it is a URL for clients that don't trim.
 	to := url.URL{Scheme: "http", Host: x.token.host, Path: expressPlayLicensePath, RawQuery: expressPlayTokenName + "=" + token}
+	if host, named := x.server.role.licenseHosts[hostName(x.token.host)]; named {
+		to.Scheme, to.Host = "https", host
+	}
 	return answer{status: http.StatusOK, contentType: "text/uri-list", body: []byte(to.String())}, nil
 }
 
 func (x *exchange) authenticate(given string) *problem {
 	switch {
-	case given != "" && secret.New([]byte(given)).Equal(x.server.authenticator):
+	case x.server.customer.is(given):
 	case x.acts(faultEPAuthenticator):
 	case given == "":
 		return &problem{http.StatusBadRequest, codeAuthenticatorMissing, reasonAuthenticator, "customerAuthenticator is missing"}

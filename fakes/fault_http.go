@@ -3,6 +3,7 @@ package fakes
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"net/http"
@@ -92,6 +93,9 @@ func resetConnection(w http.ResponseWriter, _ *http.Request, x *exchange) {
 	}
 	x.acted(faultReset)
 	x.settle(Broken, 0, 0, "")
+	if secure, ok := conn.(*tls.Conn); ok {
+		conn = secure.NetConn() // without its orderly end
+	}
 	if tcp, ok := conn.(*net.TCPConn); ok {
 		_ = tcp.SetLinger(0) // unsent data is dropped and the peer sees a reset
 	}

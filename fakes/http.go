@@ -25,6 +25,7 @@ const (
 func (s *Server) serveProtocol(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{server: s, now: s.clock.Now()}
 	x.record = Record{N: s.history.arrive(), Time: x.now.UTC(), Method: r.Method[:min(len(r.Method), maxMethod)]}
+	s.role.enter(r)
 	refused := s.receive(w, r, x)
 	x.faults = s.faults.match(x.request.operation, x.request.content.kids)
 	for _, a := range x.faults {

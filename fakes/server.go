@@ -13,6 +13,7 @@ import (
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
+	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -85,8 +86,9 @@ type Server struct {
 	textOnly   bool
 	log        func(Record)
 
-	authenticator secret.Bytes // of ExpressPlay's customer
-	tokens        tokenKeys
+	customer *customer // ExpressPlay's
+	tokens   tokenKeys
+	role     role // of a stand-in: which provider's hosts it answers as
 
 	clock   *Clock
 	faults  *board
@@ -96,6 +98,7 @@ type Server struct {
 	spoilt  spoiltCertificates
 
 	protocol, management *endpoint
+	secure               *endpoint // of a stand-in, else nil
 	cancel               context.CancelFunc
 	unwatch              func() bool
 	stop                 sync.Once
@@ -105,22 +108,55 @@ type Server struct {
 // Start starts a server. It ends when ctx is canceled or Close is called.
 func Start(ctx context.Context, o Options) (*Server, error) {
 	s, err := newServer(ctx, o)
+	if err == nil {
+		err = s.serve(ctx, o, nil)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("start fake: %w", err)
 	}
+	return s, nil
+}
+
+// serve opens the addresses: one for protocols over TLS too, if there is a configuration for it.
+func (s *Server) serve(ctx context.Context, o Options, secure *tls.Config) (err error) {
 	base, cancel := context.WithCancel(ctx)
 	s.cancel = cancel
-	if s.protocol, err = listen(base, o.Addr, s.Handler()); err != nil {
-		cancel()
-		return nil, fmt.Errorf("start fake: %w", err)
+	defer func() {
+		if err != nil {
+			cancel()
+			s.closeAll()
+		}
+	}()
+	if s.protocol, err = listen(base, o.Addr, s.Handler(), nil); err != nil {
+		return err
 	}
-	if s.management, err = listen(base, o.ManagementAddr, s.managementHandler()); err != nil {
-		cancel()
-		s.protocol.close()
-		return nil, fmt.Errorf("start fake: management: %w", err)
+	if s.management, err = listen(base, o.ManagementAddr, s.managementHandler(), nil); err != nil {
+		return fmt.Errorf("management: %w", err)
+	}
+	if secure != nil {
+		if s.secure, err = listen(base, "", s.Handler(), secure); err != nil {
+			return err
+		}
 	}
 	s.unwatch = context.AfterFunc(ctx, s.shutdown)
-	return s, nil
+	return nil
+}
+
+// closeAll ends all addresses that were opened.
+func (s *Server) closeAll() {
+	var open []*endpoint
+	for _, e := range []*endpoint{s.protocol, s.management, s.secure} {
+		if e != nil {
+			open = append(open, e)
+			e.close()
+		}
+	}
+	if s.cancel != nil {
+		s.cancel()
+	}
+	for _, e := range open {
+		e.wait()
+	}
 }
 
 func newServer(ctx context.Context, o Options) (*Server, error) {
@@ -141,7 +177,7 @@ func newServer(ctx context.Context, o Options) (*Server, error) {
 		clock: NewClock(o.Clock), faults: newBoard(), history: newHistory(maxHistory),
 		chains: newChainCache(o.Authority.RootKey(), maxChains), instead: replacements(),
 		spoilt: newSpoiltCertificates(o.Authority), stopped: make(chan struct{}),
-		authenticator: o.ExpressPlay.authenticator(o.Authority), tokens: newTokenKeys(o.Authority),
+		customer: o.ExpressPlay.customer(o.Authority), tokens: newTokenKeys(o.Authority),
 	}
 	for _, kid := range o.DeriveKIDs {
 		s.keys[kid] = o.Authority.ContentKey(kid)
@@ -254,8 +290,9 @@ func (s *Server) AddTo(vault *secret.Vault) {
 	for kid, key := range s.keys {
 		vault.Add("content-key-"+kid.String(), key)
 	}
-	vault.Add("expressplay-authenticator", s.authenticator)
-	if _, hexed, ok := bytes.Cut(s.authenticator.Reveal(), []byte(",")); ok {
+	authenticator := s.ExpressPlayAuthenticator()
+	vault.Add("expressplay-authenticator", authenticator)
+	if _, hexed, ok := bytes.Cut(authenticator.Reveal(), []byte(",")); ok {
 		vault.Add("expressplay-authenticator", secret.New(hexed))
 	}
 }
@@ -273,11 +310,7 @@ func (s *Server) Close() error {
 
 func (s *Server) shutdown() {
 	s.stop.Do(func() {
-		s.protocol.close()
-		s.management.close()
-		s.cancel()
-		s.protocol.wait()
-		s.management.wait()
+		s.closeAll()
 		close(s.stopped)
 	})
 }

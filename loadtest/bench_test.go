@@ -71,8 +71,8 @@ func BenchmarkRun(b *testing.B) {
 	c.Profile.Request.URL = server.URL
 	c.Verify, c.Workers = VerifyNone, 64
 	body := bytes.Repeat([]byte("x"), 2<<10)
-	c.Source = func(context.Context) (drm.Message, error) {
-		return drm.Message{Kind: drm.KindLicense, Body: bytes.Clone(body)}, nil
+	c.Source = func(context.Context) (Fresh, error) {
+		return Fresh{Message: drm.Message{Kind: drm.KindLicense, Body: bytes.Clone(body)}}, nil
 	}
 	b.ReportAllocs()
 	load, err := Run(context.Background(), c)

@@ -16,7 +16,7 @@ func testConfig(rate int64, d time.Duration) Config {
 	return Config{
 		Plan:    Plan{Rate: Rate{Freq: rate, Per: time.Second}, Duration: d},
 		Profile: &provider.Profile{Request: provider.Endpoint{URL: "http://127.0.0.1:1/"}, Response: provider.Response{OKStatus: []int{200}, MaxBytes: 1 << 10}},
-		Source:  func(context.Context) (drm.Message, error) { return drm.Message{Kind: drm.KindLicense}, nil },
+		Source:  func(context.Context) (Fresh, error) { return Fresh{Message: drm.Message{Kind: drm.KindLicense}}, nil },
 		Judge:   func(_ drm.Message, _ []byte, d drm.Depth) drm.Verdict { return drm.Verdict{Depth: d} },
 	}
 }

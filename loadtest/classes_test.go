@@ -159,7 +159,7 @@ func TestClassRefused(t *testing.T) {
 	c.Workers = 1
 	mint := c.Source
 	var first sync.Once
-	c.Source = func(ctx context.Context) (drm.Message, error) {
+	c.Source = func(ctx context.Context) (loadtest.Fresh, error) {
 		isFirst := false
 		first.Do(func() { isFirst = true })
 		if !isFirst { // the attack does not begin before all are minted

@@ -40,7 +40,6 @@ const (
 type Config struct {
 	Plan    Plan
 	Profile *provider.Profile
-	Lease   *provider.Lease // may be nil
 	Source  Source
 
 	Judge  Judge

@@ -13,7 +13,9 @@ import (
 // flight is one request on its way: minted, built, sent, answered, judged. One goroutine at a time owns it.
 type flight struct {
 	message drm.Message
+	lease   *provider.Lease
 	request *provider.Request // nil once the flight has ended
+	number  int64             // in minting order
 
 	seq     int64         // within the plan or slice
 	refused bool          // released by the pacer, but the run was halted before it was sent

@@ -34,8 +34,8 @@ func profile(url string) *provider.Profile {
 // source mints fresh requests.
 func source() loadtest.Source {
 	var n atomic.Uint64
-	return func(context.Context) (drm.Message, error) {
-		return drm.Message{Kind: drm.KindLicense, Body: binary.BigEndian.AppendUint64(nil, n.Add(1)), KIDs: []drm.KID{kidA}}, nil
+	return func(context.Context) (loadtest.Fresh, error) {
+		return loadtest.Fresh{Message: drm.Message{Kind: drm.KindLicense, Body: binary.BigEndian.AppendUint64(nil, n.Add(1)), KIDs: []drm.KID{kidA}}}, nil
 	}
 }
 

@@ -2,6 +2,7 @@ package loadtest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"sync"
@@ -11,8 +12,14 @@ import (
 	"keyflow/drm/provider"
 )
 
+// Fresh is a key request that was never sent, and the lease that it is sent with; nil is one without limits.
+type Fresh struct {
+	Message drm.Message
+	Lease   *provider.Lease
+}
+
 // Source mints one fresh key request. It is called by several workers at once and must obey its context.
-type Source func(ctx context.Context) (drm.Message, error)
+type Source func(ctx context.Context) (Fresh, error)
 
 // MintError says that the source had no key request to give. It is the harness's own error, not the server's.
 type MintError struct {
@@ -30,7 +37,6 @@ func (e *MintError) Unwrap() error { return e.Err }
 type minter struct {
 	source  Source
 	profile *provider.Profile
-	lease   *provider.Lease
 	clock   drm.Clock
 	total   int64
 	halt    *halt
@@ -50,7 +56,7 @@ type minter struct {
 
 func newMinter(c Config, total int64, h *halt) *minter {
 	m := &minter{
-		source: c.Source, profile: c.Profile, lease: c.Lease, clock: c.Clock, total: total, halt: h,
+		source: c.Source, profile: c.Profile, clock: c.Clock, total: total, halt: h,
 		ring: make(chan *flight, c.MintAhead), first: make(chan *url.URL, 1), ahead: make(chan struct{}),
 	}
 	if total == 0 { // the slice of a plan that has fewer requests than slices
@@ -90,11 +96,11 @@ func (m *minter) work(ctx context.Context) {
 
 // mint makes one flight. The request is built here as well: building may sign a token, which is not the sender's work.
 func (m *minter) mint(ctx context.Context, n int64) (*flight, error) {
-	message, err := m.source(ctx)
+	fresh, err := m.source(ctx)
 	if err != nil {
 		return nil, err
 	}
-	request := m.profile.Build(m.lease, message, provider.At{Now: m.clock.Now(), Seq: uint64(n)})
+	request := m.profile.Build(fresh.Lease, fresh.Message, provider.At{Now: m.clock.Now(), Seq: uint64(n)})
 	u, err := url.Parse(request.URL)
 	if err != nil {
 		return nil, fmt.Errorf("license URL: %w", err)
@@ -109,7 +115,7 @@ func (m *minter) mint(ctx context.Context, n int64) (*flight, error) {
 	case m.first <- u:
 	default:
 	}
-	return &flight{message: message, request: request}, nil
+	return &flight{message: fresh.Message, lease: fresh.Lease, request: request, number: n}, nil
 }
 
 // target returns the URL of the first request, nil if there will be none. It is called once.
@@ -143,14 +149,37 @@ func (m *minter) take() *flight {
 	}
 	select {
 	case f := <-m.ring:
-		return f
+		return m.use(f)
 	default:
 	}
 	m.starved.Add(1)
 	select {
 	case f := <-m.ring:
-		return f
+		return m.use(f)
 	case <-m.halt.soft.Done():
 		return nil
 	}
+}
+
+// use counts the use of the flight's lease. A flight whose lease has expired while it waited is minted anew: to send it
+// would blame the server for the wait.
+func (m *minter) use(f *flight) *flight {
+	err := f.lease.Use(f.message.Kind)
+	var stale *provider.LeaseError
+	if errors.As(err, &stale) && stale.Class == provider.ErrorAuthExpired {
+		m.starved.Add(1)
+		number := f.number
+		if f, err = m.mint(m.halt.soft, number); err == nil {
+			err = f.lease.Use(f.message.Kind)
+		}
+		if err != nil {
+			m.fail(number, err)
+			return nil
+		}
+	}
+	if err != nil {
+		m.fail(f.number, err)
+		return nil
+	}
+	return f
 }

@@ -145,10 +145,10 @@ func TestRunSendsWhatTheProfileBuilds(t *testing.T) {
 	})
 	c := config(t, s.URL, "200/s", 500*time.Millisecond)
 	mint := c.Source
-	c.Source = func(ctx context.Context) (drm.Message, error) {
+	c.Source = func(ctx context.Context) (loadtest.Fresh, error) {
 		m, err := mint(ctx)
 		mu.Lock()
-		bodies[string(m.Body)]++
+		bodies[string(m.Message.Body)]++
 		mu.Unlock()
 		return m, err
 	}
@@ -270,11 +270,11 @@ func TestRunCancelledWhileStarved(t *testing.T) {
 	c.MintAhead, c.Workers = 3, 4
 	mint := c.Source
 	var n atomic.Int64
-	c.Source = func(ctx context.Context) (drm.Message, error) {
+	c.Source = func(ctx context.Context) (loadtest.Fresh, error) {
 		if n.Add(1) > 3 {
 			time.AfterFunc(200*time.Millisecond, cancel)
 			<-ctx.Done()
-			return drm.Message{}, ctx.Err()
+			return loadtest.Fresh{}, ctx.Err()
 		}
 		return mint(ctx)
 	}
@@ -387,9 +387,9 @@ func TestRunMintFails(t *testing.T) {
 		c.MintAhead = 10
 		mint := c.Source
 		var n atomic.Int64
-		c.Source = func(ctx context.Context) (drm.Message, error) {
+		c.Source = func(ctx context.Context) (loadtest.Fresh, error) {
 			if n.Add(1) > after {
-				return drm.Message{}, broken
+				return loadtest.Fresh{}, broken
 			}
 			return mint(ctx)
 		}
@@ -413,12 +413,12 @@ func TestRunStarved(t *testing.T) {
 	mint := c.Source
 	var n atomic.Int64
 	gate := make(chan struct{})
-	c.Source = func(ctx context.Context) (drm.Message, error) {
+	c.Source = func(ctx context.Context) (loadtest.Fresh, error) {
 		if n.Add(1) > 20 { // the rest is minted 200 ms after the 20th
 			select {
 			case <-gate:
 			case <-ctx.Done():
-				return drm.Message{}, ctx.Err()
+				return loadtest.Fresh{}, ctx.Err()
 			}
 		} else if n.Load() == 20 {
 			time.AfterFunc(200*time.Millisecond, func() { close(gate) })

@@ -10,7 +10,6 @@ import (
 	"sync/atomic"
 
 	"keyflow/drm"
-	"keyflow/drm/provider"
 )
 
 // Judge judges the answer to a message at a depth and returns no finding for a right answer. It is called by several
@@ -179,7 +178,7 @@ func (v *verifier) judge(f *flight) {
 	c := v.config
 	depth := c.Verify.depth(c.Seed, c.Plan.Number(f.seq))
 	verdict := c.Judge(f.message, f.answer, depth)
-	finding := firstFinding(verdict, c.Expect, asked(f.message, c.Lease))
+	finding := firstFinding(verdict, c.Expect, f.lease.Entitled(f.message.KIDs))
 	v.judged.Add(1)
 	switch {
 	case finding != nil:
@@ -198,14 +197,6 @@ func (v *verifier) keep(f *flight, finding drm.Finding) {
 	class := v.reasons.add(string(finding.Reason))
 	v.samples.add(class, v.config.Plan.Number(f.seq), finding.Expected, finding.Seen)
 	v.bySecond[second(v.config.Plan, f.seq)]++
-}
-
-// asked returns the KIDs that the license must hold: those asked for, as far as the lease entitles to them.
-func asked(m drm.Message, lease *provider.Lease) []drm.KID {
-	if lease == nil || len(lease.KIDs) == 0 {
-		return m.KIDs
-	}
-	return slices.DeleteFunc(slices.Clone(m.KIDs), func(k drm.KID) bool { return !slices.Contains(lease.KIDs, k) })
 }
 
 // firstFinding returns the judge's first finding, or what is wrong with the keys of a license that it found right.

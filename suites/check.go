@@ -60,6 +60,8 @@ const (
 	NeedTrusted Need = "a device that the server trusts"
 	// NeedSecondDevice is another such device.
 	NeedSecondDevice Need = "a second device that the server trusts"
+	// NeedToken is a profile that attaches a token to its requests.
+	NeedToken Need = "a token"
 )
 
 // Area returns the middle part of the id: LIC of WV-LIC-03.

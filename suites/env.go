@@ -34,6 +34,8 @@ type Env struct {
 	check   Check
 	result  *reports.Result
 	log     *Transcript
+
+	certificates *provider.Lease // shared by the certificate requests of the check
 }
 
 // Fail ends the check: its requirement is missed.
@@ -138,13 +140,19 @@ func (e *Env) block(step string, err error) {
 	var harness *HarnessError
 	var finding drm.Finding
 	var transport *provider.TransportError
+	var token *provider.TokenError
+	var limit *LimitError
 	switch {
 	case e.run.Err() != nil:
 		r.Outcome, r.Reason = reports.NotRun, "interrupted"
 	case errors.As(err, &harness):
 		r.Outcome, r.Reason = reports.Error, "harness"
+	case errors.As(err, &limit):
+		r.Outcome, r.Reason, r.Note = reports.Excluded, "politeness", limit.Error()
 	case errors.As(err, &transport):
 		r.Outcome, r.Reason = reports.Blocked, string(transport.Reason)
+	case errors.As(err, &token):
+		r.Outcome, r.Reason = reports.Blocked, string(token.Class)
 	case errors.As(err, &finding):
 		r.Outcome, r.Reason, r.Step, r.Expected, r.Seen = reports.Blocked, string(finding.Reason), finding.Step, finding.Expected, finding.Seen
 	default:

@@ -14,7 +14,7 @@ import (
 )
 
 // SetVersion is the version of the requirement set; it changes when a check is added, dropped or changes its level.
-const SetVersion = "0.2"
+const SetVersion = "0.3"
 
 // All returns every check, sorted by id.
 func All() []Check {
@@ -26,7 +26,7 @@ func All() []Check {
 // widevineChecks fills in what all Widevine checks share: the system, the target's scope, and a trusted device.
 func widevineChecks() []Check {
 	checks := slices.Concat(widevineCertificate(), widevineLicense(), widevineKeys(), widevinePSSH(), widevinePrivacy(),
-		widevineSignature(), widevinePolicy())
+		widevineSignature(), widevinePolicy(), widevineToken())
 	for i := range checks {
 		c := &checks[i]
 		c.System, c.Scope = drm.Widevine, ScopeTarget

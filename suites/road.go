@@ -13,6 +13,7 @@ import (
 // Exchange is one key request and its answer, walked along the road of package drm.
 type Exchange struct {
 	Session     drm.Session
+	Lease       *provider.Lease
 	Message     drm.Message
 	Status      int
 	Header      http.Header
@@ -36,6 +37,9 @@ func (x *Exchange) License() (drm.License, bool) {
 	}
 	return drm.License{}, false
 }
+
+// Entitled returns the KIDs that the license must hold.
+func (x *Exchange) Entitled() []drm.KID { return x.Lease.Entitled(x.Message.KIDs) }
 
 // Granted reports whether the server handed out a license, right or wrong.
 func (x *Exchange) Granted() bool { return x.Answer().License != nil }
@@ -65,18 +69,35 @@ var (
 		x := Require(e, HaveEnvelope)
 		return x, x.problem(widevine.ReasonLicenseParse)
 	}}
-	// HaveLicense gets a license that is right as far as its signature and its binding to the request go.
+	// HaveLicense gets a license that is right as far as its signature and its binding to the request go. Where a lease
+	// entitles to one KID it is that of the asset's first.
 	HaveLicense = Step[*Exchange]{"obtain a license", func(e *Env) (*Exchange, error) {
-		return e.obtain(e.Platform)
+		return e.obtain(e.Platform, call{kind: drm.KindLicense})
+	}}
+	// HaveLicenses gets such licenses for every KID of the asset, in as many sessions as the profile needs.
+	HaveLicenses = Step[[]*Exchange]{"obtain a license for every KID", func(e *Env) ([]*Exchange, error) {
+		return e.obtainAll(e.Platform)
 	}}
 )
 
-func (e *Env) obtain(p drm.Platform) (*Exchange, error) {
-	x, err := e.Exchange(p, Require(e, HaveBox), drm.KindLicense)
+func (e *Env) obtain(p drm.Platform, c call) (*Exchange, error) {
+	x, err := e.exchange(p, Require(e, HaveBox), c)
 	if err != nil {
 		return nil, err
 	}
 	return x, x.Usable()
+}
+
+func (e *Env) obtainAll(p drm.Platform) ([]*Exchange, error) {
+	var xs []*Exchange
+	for _, need := range e.sessions() {
+		x, err := e.obtain(p, call{kind: drm.KindLicense, need: &need})
+		if err != nil {
+			return xs, err
+		}
+		xs = append(xs, x)
+	}
+	return xs, nil
 }
 
 // stepHTTP is the step between the server and the platform.
@@ -113,31 +134,38 @@ func (e *Env) failOnProblem(x *Exchange, reasons ...drm.Reason) {
 	}
 }
 
+// call says what an exchange is about where that is not a license for the target's content.
+type call struct {
+	kind  drm.Kind
+	body  []byte          // instead of the platform's
+	lease *provider.Lease // instead of a fresh one; it is used whatever it says of itself
+	need  *provider.Need  // nil: the first session's
+}
+
 // Exchange walks the road once: open, request, lease, build, send, read, process. The error is a
 // [*provider.TransportError] if no whole answer came, a [*HarnessError] if keyflow could not do its part.
 func (e *Env) Exchange(p drm.Platform, box drm.Box, kind drm.Kind) (*Exchange, error) {
-	return e.exchangeBody(p, box, kind, nil)
+	return e.exchange(p, box, call{kind: kind})
 }
 
-// exchangeBody is [Env.Exchange] with another body than the platform's, if there is one.
-func (e *Env) exchangeBody(p drm.Platform, box drm.Box, kind drm.Kind, body []byte) (*Exchange, error) {
+func (e *Env) exchange(p drm.Platform, box drm.Box, c call) (*Exchange, error) {
 	session, err := p.Open(e.Context, box, drm.Options{})
 	if err != nil {
 		return nil, &HarnessError{err}
 	}
-	x := &Exchange{Session: session}
-	if x.Message, err = session.Request(e.Context, kind); err != nil {
+	x := &Exchange{Session: session, Lease: c.lease}
+	if x.Message, err = session.Request(e.Context, c.kind); err != nil {
 		return nil, &HarnessError{err}
 	}
-	if body != nil {
-		x.Message.Body = body
+	if c.body != nil {
+		x.Message.Body = c.body
 	}
-	// The lease is for the asset, whatever the box asks for: a check that asks for other content does so with its token.
-	lease, err := e.Profile.Lease(e.Context, provider.Need{Asset: e.Asset.Name, KIDs: e.Asset.KIDs(), Keys: e.Asset.Keys()})
-	if err != nil {
-		return nil, err
+	if x.Lease == nil {
+		if x.Lease, err = e.lease(c); err != nil {
+			return nil, err
+		}
 	}
-	answer, err := e.send(x, e.Profile.Build(lease, x.Message, provider.At{Now: e.clock().Now()}))
+	answer, err := e.send(x, e.Profile.Build(x.Lease, x.Message, provider.At{Now: e.clock().Now()}))
 	if err != nil {
 		return nil, err
 	}
@@ -147,6 +175,46 @@ func (e *Env) exchangeBody(p drm.Platform, box drm.Box, kind drm.Kind, body []by
 	}
 	e.remember(x)
 	return x, nil
+}
+
+// sessions are the needs that together make up the asset: one, or one for every KID where a lease entitles to one KID. They
+// are the asset's whatever a box asks for: a check that asks for other content does so with the asset's token.
+func (e *Env) sessions() []provider.Need {
+	return e.Profile.Sessions(provider.Need{Asset: e.Asset.Name, KIDs: e.Asset.KIDs(), Keys: e.Asset.Keys()})
+}
+
+// lease takes a lease for the call and counts its use. Certificate requests that use no token up share one lease: tokens
+// may cost money.
+func (e *Env) lease(c call) (*provider.Lease, error) {
+	shared := c.kind == drm.KindCertificate && !e.Profile.Certificate.ConsumesToken
+	if shared && e.certificates != nil && e.certificates.Use(c.kind) == nil {
+		return e.certificates, nil
+	}
+	need := c.need
+	if need == nil {
+		need = &e.sessions()[0]
+	}
+	lease, err := e.take(*need)
+	if err != nil {
+		return nil, err
+	}
+	if shared {
+		e.certificates = lease
+	}
+	return lease, lease.Use(c.kind)
+}
+
+// take takes a lease, as patiently with the token service as with the license service.
+func (e *Env) take(need provider.Need) (*provider.Lease, error) {
+	if err := e.Patience.spent(); err != nil {
+		return nil, err
+	}
+	lease, err := e.Profile.Lease(e.Context, need)
+	var failure *provider.TransportError
+	if errors.As(err, &failure) {
+		e.Patience.note(failure)
+	}
+	return lease, err
 }
 
 // send posts a request and reads the bounded answer; both go into the transcript.
@@ -160,6 +228,10 @@ func (e *Env) send(x *Exchange, r *provider.Request) ([]byte, error) {
 		return nil, &HarnessError{err}
 	}
 	response, err := e.Client.Do(q) //nolint:bodyclose // ReadBody closes it
+	var limit *LimitError
+	if errors.As(err, &limit) {
+		return nil, limit
+	}
 	if err != nil {
 		failure := provider.NewTransportError(err, false)
 		entry.failed(failure)

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"net"
 	"net/http"
+	"slices"
 	"time"
 
 	"keyflow/drm"
@@ -19,6 +20,7 @@ type Kind string
 // The kinds of targets.
 const (
 	EmbeddedFakes Kind = "embedded fakes"
+	StandIn       Kind = "stand-in, not the provider" // the fakes behind the profile's host names
 	Server        Kind = "server"
 )
 
@@ -42,9 +44,14 @@ type Target struct {
 	Platform     drm.Platform // nil for PlatformNone
 	Second       drm.Platform // another trusted device, nil if there is none
 	Client       *http.Client
+	Dial         Dial      // as the client does; nil is the network
 	Clock        drm.Clock // nil is the machine's
 	Vault        *secret.Vault
 	Patience     *Patience // shared by the targets on one server; nil has no end
+	// Advance moves the server's clock, and Clock with it; nil for a server whose time is real.
+	Advance func(time.Duration)
+	// Slow lets checks wait for real time to pass.
+	Slow bool
 }
 
 func (t *Target) clock() drm.Clock {
@@ -62,6 +69,9 @@ type missing struct {
 }
 
 func (t *Target) missing(needs []Need) *missing {
+	if slices.Contains(needs, NeedToken) && !t.Profile.TakesToken() {
+		return &missing{reports.NotApplicable, "", "the profile attaches no token"}
+	}
 	for _, n := range needs {
 		switch {
 		case n == NeedTrusted && t.Platform == nil:
@@ -76,15 +86,23 @@ func (t *Target) missing(needs []Need) *missing {
 // RequestTimeout bounds one exchange with a license server.
 const RequestTimeout = 10 * time.Second
 
+// Dial opens a connection, as net.Dialer.DialContext does.
+type Dial func(ctx context.Context, network, address string) (net.Conn, error)
+
 // NewClient returns the HTTP client of suites: no redirects, no proxy, no cookies, no compression, every wait bounded by
 // timeout.
 func NewClient(timeout time.Duration) *http.Client {
+	return NewClientVia(timeout, (&net.Dialer{Timeout: timeout}).DialContext, &tls.Config{MinVersion: tls.VersionTLS12})
+}
+
+// NewClientVia is [NewClient] with another way to open connections.
+func NewClientVia(timeout time.Duration, dial Dial, config *tls.Config) *http.Client {
 	return &http.Client{
 		Timeout: timeout,
 		Transport: &http.Transport{
-			DialContext:         (&net.Dialer{Timeout: timeout}).DialContext,
+			DialContext:         dial,
 			TLSHandshakeTimeout: timeout,
-			TLSClientConfig:     &tls.Config{MinVersion: tls.VersionTLS12},
+			TLSClientConfig:     config,
 			DisableCompression:  true,
 			MaxIdleConnsPerHost: 4,
 			IdleConnTimeout:     30 * time.Second,
@@ -102,8 +120,11 @@ func (t *Target) Reach(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, RequestTimeout)
 	defer cancel()
-	var d net.Dialer
-	conn, err := d.DialContext(ctx, "tcp", t.Profile.Address())
+	dial := t.Dial
+	if dial == nil {
+		dial = new(net.Dialer).DialContext
+	}
+	conn, err := dial(ctx, "tcp", t.Profile.Address())
 	if err != nil {
 		return provider.NewTransportError(err, false)
 	}

@@ -119,12 +119,17 @@ func without(a, b []drm.KID) []drm.KID {
 }
 
 func everyKIDIsThere(e *Env) {
-	x := Require(e, HaveLicense)
-	if lacking := without(x.Message.KIDs, contentKIDs(x.Answer())); len(lacking) > 0 {
-		e.Fail(Failure{Reason: reasonKIDMissing, Step: "read the license",
-			Expected: fmt.Sprintf("keys for the %d KIDs of the pssh", len(x.Message.KIDs)), Seen: "no key for " + drm.JoinKIDs(lacking)})
+	xs := Require(e, HaveLicenses)
+	found := 0
+	for _, x := range xs {
+		want := x.Entitled()
+		if lacking := without(want, contentKIDs(x.Answer())); len(lacking) > 0 {
+			e.Fail(Failure{Reason: reasonKIDMissing, Step: "read the license",
+				Expected: fmt.Sprintf("keys for the %d KIDs of the pssh that the request is entitled to", len(want)), Seen: "no key for " + drm.JoinKIDs(lacking)})
+		}
+		found += len(want)
 	}
-	e.Note("%d of %d KIDs", len(x.Message.KIDs), len(x.Message.KIDs))
+	e.Note("%d of %d KIDs in %d sessions", found, len(e.Asset.KIDs()), len(xs))
 }
 
 func kidByteOrder(e *Env) {
@@ -176,47 +181,64 @@ func keysAreStable(e *Env) {
 	}
 	first := map[drm.KID]string{}
 	for i, p := range platforms {
-		license := Require(e, haveKeys(p))
-		for _, k := range license.Keys {
+		for _, k := range keysOf(Require(e, haveKeys(p))) {
 			got := string(k.Key.Fingerprint())
 			if was, seen := first[k.KID]; seen {
-				e.Because(reasonKeyChanged, "compare licenses", "the key of the first license, fingerprint "+was).
-					Expect(got).To(gomega.Equal(was), "fingerprint of KID %s in license %d", k.KID, i+1)
+				e.Because(reasonKeyChanged, "compare licenses", "the key of the first time, fingerprint "+was).
+					Expect(got).To(gomega.Equal(was), "fingerprint of KID %s, asked for the %d. time", k.KID, i+1)
 			}
 			first[k.KID] = got
 		}
 	}
-	e.Note("%d KIDs in %d licenses", len(first), len(platforms))
+	e.Note("%d KIDs, asked for %d times", len(first), len(platforms))
 }
 
-// haveKeys gets a license with a usable key for every KID of the asset.
-func haveKeys(p drm.Platform) Step[drm.License] {
-	return Step[drm.License]{"get a usable key for every KID", func(e *Env) (drm.License, error) {
-		x, err := e.obtain(p)
+// haveKeys gets licenses that together have a usable key for every KID of the asset.
+func haveKeys(p drm.Platform) Step[[]drm.License] {
+	return Step[[]drm.License]{"get a usable key for every KID", func(e *Env) ([]drm.License, error) {
+		xs, err := e.obtainAll(p)
 		if err != nil {
-			return drm.License{}, err
+			return nil, err
 		}
-		license, _ := x.License()
-		for _, kid := range e.Asset.KIDs() {
-			if _, ok := license.Key(kid); ok {
-				continue
-			}
-			for _, f := range x.Observation.Findings {
-				if f.KID != nil && *f.KID == kid {
-					return license, f
-				}
-			}
-			return license, drm.Finding{Reason: reasonKIDMissing, Step: "read the license", Expected: "a usable key for KID " + kid.String(), Seen: "none"}
+		var licenses []drm.License
+		var findings []drm.Finding
+		for _, x := range xs {
+			licenses = append(licenses, x.Session.Licenses()...)
+			findings = append(findings, x.Observation.Findings...)
 		}
-		return license, nil
+		return licenses, lacksKey(e.Asset.KIDs(), licenses, findings)
 	}}
 }
 
+// lacksKey says why a KID has no usable key: what was found about it, or that there is none. It returns nil if each has one.
+func lacksKey(kids []drm.KID, licenses []drm.License, findings []drm.Finding) error {
+	for _, kid := range kids {
+		if slices.ContainsFunc(licenses, func(l drm.License) bool { _, ok := l.Key(kid); return ok }) {
+			continue
+		}
+		for _, f := range findings {
+			if f.KID != nil && *f.KID == kid {
+				return f
+			}
+		}
+		return drm.Finding{Reason: reasonKIDMissing, Step: "read the license", Expected: "a usable key for KID " + kid.String(), Seen: "none"}
+	}
+	return nil
+}
+
+func keysOf(licenses []drm.License) []drm.ContentKey {
+	var keys []drm.ContentKey
+	for _, l := range licenses {
+		keys = append(keys, l.Keys...)
+	}
+	return keys
+}
+
 func keysDecrypt(e *Env) {
-	license := Require(e, haveKeys(e.Platform))
+	licenses := Require(e, haveKeys(e.Platform))
 	var proved, open []string
 	for _, track := range e.Asset.Tracks {
-		p, err := e.prove(track, license)
+		p, err := e.prove(track, licenses)
 		switch {
 		case err != nil:
 			e.block("read the asset", err)
@@ -237,7 +259,7 @@ func keysDecrypt(e *Env) {
 
 // prove decrypts a track and proves that media came out. With known hashes all segments are proved; else the first that
 // can be, because one segment proves the key, a clear lead proves nothing, and later ones may need earlier ones.
-func (e *Env) prove(t fixtures.Track, l drm.License) (content.Proof, error) {
+func (e *Env) prove(t fixtures.Track, licenses []drm.License) (content.Proof, error) {
 	total := content.Proof{Outcome: content.Unverifiable, Seen: "the asset has no media segment of this track", Hint: "give a folder that holds segments too"}
 	init, err := e.Asset.source.Read(t.Init)
 	if err != nil {
@@ -249,7 +271,7 @@ func (e *Env) prove(t fixtures.Track, l drm.License) (content.Proof, error) {
 		if err != nil {
 			return total, err
 		}
-		total, err = content.Prove(e.Context, content.Media{Track: t.Label, Init: init, Segment: segment, Hash: s.Hash}, []drm.License{l})
+		total, err = content.Prove(e.Context, content.Media{Track: t.Label, Init: init, Segment: segment, Hash: s.Hash}, licenses)
 		if err != nil {
 			return total, err
 		}

@@ -35,12 +35,14 @@ Exit codes: 0 the selected checks passed, 1 a MUST failed, 2 usage or configurat
   keyflow check --id 'WV-KEY-*'
   keyflow check --label 'MUST && SIG'
   keyflow check --fault wv-keys-swapped
+  keyflow check --profile expressplay-widevine-test --stand-in
   keyflow check --profile DIR/plain-widevine.yaml --authority DIR --asset FOLDER`,
 		RunE: func(c *cobra.Command, _ []string) error { return a.check(c.Context(), f) },
 	}
 	f.register(c, "check")
 	c.Flags().StringArrayVar(&f.ids, "id", nil, "run checks whose id matches this `GLOB` only; repeat for several")
 	c.Flags().StringVar(&f.labels, "label", "", "run checks that match this label `EXPR` only, e.g. 'MUST && (KEY || SIG)'")
+	c.Flags().BoolVar(&f.slow, "slow", false, "run checks that wait for real time to pass, such as for a token to expire")
 	c.Flags().BoolVar(&f.strict, "strict", false, "a missed SHOULD fails the run")
 	return c
 }

@@ -14,6 +14,7 @@ func flagNames(c *cobra.Command) []string {
 // targetFlags are the flags that say what is tested; check and load share them.
 type targetFlags struct {
 	profiles  []string
+	standIn   bool
 	asset     []string
 	assetKeys string
 	platform  string
@@ -21,6 +22,7 @@ type targetFlags struct {
 	identity  string
 	faults    []string
 	insecure  bool
+	slow      bool
 	budget    int
 	out       string
 	seed      int64
@@ -29,13 +31,14 @@ type targetFlags struct {
 
 func (f *targetFlags) register(c *cobra.Command, command string) {
 	s := c.Flags()
-	s.StringArrayVar(&f.profiles, "profile", nil, "provider profile, a YAML `FILE`; repeat for several (default: the embedded fakes)")
+	s.StringArrayVar(&f.profiles, "profile", nil, "provider profile: the `NAME` of an embedded one or a YAML file; repeat for several (default: the embedded fakes)")
+	s.BoolVar(&f.standIn, "stand-in", false, "keep the profile, but let the embedded fakes answer for all its hosts: nothing leaves this machine, nothing is billed")
 	s.StringArrayVar(&f.asset, "asset", nil, "DASH content: the `NAME` of an embedded asset, a folder, or an MPD in one; repeat for several (default: all embedded ones)")
-	s.StringVar(&f.assetKeys, "asset-keys", "", "`FILE` with one KID:KEY (hex) a line, for the embedded fakes to serve with --asset FOLDER")
+	s.StringVar(&f.assetKeys, "asset-keys", "", "`FILE` with one KID:KEY (hex) a line, for the embedded fakes or the stand-in to serve with --asset FOLDER")
 	s.StringVar(&f.platform, "platform", "", "what speaks to the server: none, identity or harness (default: identity with --identity, harness with the fakes or --authority, else none)")
 	s.StringVar(&f.authority, "authority", "", "`DIR` with the authority that keyflow fake --export wrote")
 	s.StringVar(&f.identity, "identity", "", "`DIR` with the device that the vendor issued to you: client_id.bin (client id blob) and private_key.pem")
-	s.StringArrayVar(&f.faults, "fault", nil, "`NAME` of a fault of the embedded fakes, see keyflow list faults; repeat for several")
+	s.StringArrayVar(&f.faults, "fault", nil, "`NAME` of a fault of the embedded fakes or the stand-in, see keyflow list faults; repeat for several")
 	s.BoolVar(&f.insecure, "insecure", false, "allow a plain http license URL beyond this machine")
 	s.IntVar(&f.budget, "budget", 0, "how many tokens that cost money may be asked for")
 	s.StringVar(&f.out, "out", "keyflow-report/"+command, "`DIR` for the report; the one before is kept as DIR.previous")

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -41,6 +42,23 @@ type (
 		Scope       drm.Kind     `json:"scope"` // the operation that it acts on, "" for every request
 		Kills       []listedKill `json:"kills"`
 	}
+	listedProfile struct {
+		ID       string      `json:"id"`
+		Title    string      `json:"title"`
+		System   drm.System  `json:"system"`
+		Variants []string    `json:"variants"`
+		Vars     []listedVar `json:"vars"`
+		Docs     []string    `json:"docs"`
+		Billed   bool        `json:"billed"` // its tokens cost money
+	}
+	listedVar struct {
+		Name     string `json:"name"`
+		Env      string `json:"env,omitempty"`
+		Required bool   `json:"required"`
+		Secret   bool   `json:"secret"`
+		Default  any    `json:"default,omitempty"`
+		Help     string `json:"help,omitempty"`
+	}
 	listedAsset struct {
 		Name   string        `json:"name"`
 		Title  string        `json:"title"`
@@ -57,11 +75,11 @@ type (
 
 func (a *app) listCommand() *cobra.Command {
 	var asJSON bool
-	lists := map[string]func(bool) error{"checks": a.listChecks, "faults": a.listFaults, "assets": a.listAssets}
-	names := []string{"checks", "faults", "assets"}
+	lists := map[string]func(bool) error{"checks": a.listChecks, "faults": a.listFaults, "profiles": a.listProfiles, "assets": a.listAssets}
+	names := []string{"checks", "faults", "profiles", "assets"}
 	c := &cobra.Command{
-		Use:       "list {checks|faults|assets}",
-		Short:     "List checks, faults of the fakes, or embedded assets",
+		Use:       "list {checks|faults|profiles|assets}",
+		Short:     "List checks, faults of the fakes, provider profiles or embedded assets",
 		Example:   "  keyflow list checks\n  keyflow list faults --json",
 		ValidArgs: names,
 		Args: func(_ *cobra.Command, args []string) error {
@@ -135,6 +153,37 @@ func (a *app) listFaults(asJSON bool) error {
 	return w.Flush()
 }
 
+func (a *app) listProfiles(asJSON bool) error {
+	var list []listedProfile
+	for _, id := range fixtures.ProfileNames() {
+		p, err := openProfile(id)
+		if err != nil {
+			return harness(err)
+		}
+		l := listedProfile{ID: p.ID, Title: p.Title, System: p.DRM, Variants: p.VariantIDs(), Vars: []listedVar{}, Docs: p.Docs, Billed: p.Billed()}
+		for _, name := range slices.Sorted(maps.Keys(p.Vars)) {
+			v := p.Vars[name]
+			l.Vars = append(l.Vars, listedVar{name, v.Env, v.Required, v.Secret, v.Default, v.Help})
+		}
+		list = append(list, l)
+	}
+	if asJSON {
+		return a.printJSON(list)
+	}
+	for _, l := range list {
+		fmt.Fprintf(a.out, "%s  %s\n", l.ID, l.Title)
+		for _, v := range l.Variants {
+			fmt.Fprintf(a.out, "  variant   %s\n", v)
+		}
+		for _, v := range l.Vars {
+			if v.Required {
+				fmt.Fprintf(a.out, "  needs     %s in the environment  %s\n", v.Env, v.Help)
+			}
+		}
+	}
+	return nil
+}
+
 func (a *app) listAssets(asJSON bool) error {
 	assets, err := fixtures.Assets()
 	if err != nil {
@@ -202,6 +251,10 @@ func (a *app) explain(id string, asJSON bool) error {
 	for _, k := range c.Kills {
 		fmt.Fprintf(a.out, "detects %s: %s, %s\n", k.Fault, k.Outcome, k.Reason)
 	}
-	fmt.Fprintf(a.out, "\nsee it fail: keyflow check --id %s --fault %s\n", c.ID, c.Kills[0].Fault)
+	server := ""
+	if slices.Contains(c.Needs, suites.NeedToken) {
+		server = "--profile expressplay-widevine-test --stand-in "
+	}
+	fmt.Fprintf(a.out, "\nsee it fail: keyflow check %s--id %s --fault %s\n", server, c.ID, c.Kills[0].Fault)
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"slices"
 	"sync/atomic"
@@ -15,6 +16,7 @@ import (
 	"keyflow/drm/provider"
 	"keyflow/drm/pssh"
 	"keyflow/drm/widevine"
+	"keyflow/fakes"
 	"keyflow/loadtest"
 	"keyflow/reports"
 	"keyflow/suites"
@@ -46,7 +48,8 @@ Exit codes: 0 all objectives kept, 2 usage, 3 keyflow's own error, 4 the server 
 		Example: `  keyflow load --rate 200/s --duration 10s
   keyflow load --rate 50/s --duration 1m --slo 'p99<250ms' --slo 'errors<0.1%'
   keyflow load --rate 500/s --duration 30s --verify 10%
-  keyflow load --profile DIR/plain-widevine.yaml --authority DIR --asset FOLDER`,
+  keyflow load --profile DIR/plain-widevine.yaml --authority DIR --asset FOLDER
+  keyflow load --profile expressplay-widevine-test --stand-in`,
 		RunE: func(c *cobra.Command, _ []string) error { return a.load(c.Context(), f) },
 	}
 	f.register(c, "load")
@@ -70,10 +73,10 @@ func (a *app) load(ctx context.Context, f *loadFlags) error {
 		return err
 	}
 	defer s.close()
-	if err := f.allowed(s.targets); err != nil {
+	if err := f.allowed(s.targets[0], config.Plan); err != nil {
 		return err
 	}
-	if err := s.aim(ctx, f.platform, config); err != nil {
+	if err := s.aim(f.platform, config); err != nil {
 		return err
 	}
 	if err := f.ready(); err != nil {
@@ -117,55 +120,84 @@ func (f *loadFlags) config() (*loadtest.Config, error) {
 	return c, nil
 }
 
-// allowed refuses load on a host that the user has not named.
-func (f *loadFlags) allowed(targets []*suites.Target) error {
-	for _, t := range targets {
-		u, err := url.Parse(t.Profile.Request.URL)
-		if err != nil {
-			return usage(err, "")
-		}
-		if !t.Profile.Loopback() && !slices.Contains(f.allowHosts, u.Hostname()) {
-			return usage(fmt.Errorf("no load on %s: it is not this machine", u.Hostname()),
-				"if the service is yours and you may put load on it: --allow-host "+u.Hostname())
-		}
-		if t.Platform == nil {
-			return usage(errors.New("load needs a platform that makes key requests"), "give --authority DIR of a keyflow fake")
-		}
+// allowed refuses load that the user may not want: on a host that he has not named, beyond the limits that its owner has set,
+// or with more tokens than he is ready to pay for. A stand-in is this machine and costs nothing.
+func (f *loadFlags) allowed(t *suites.Target, plan loadtest.Plan) error {
+	if t.Platform == nil {
+		return usage(errors.New("load needs a platform that makes key requests"), "give --authority DIR of a keyflow fake, or --stand-in")
+	}
+	if t.Kind != suites.Server {
+		return nil
+	}
+	for _, host := range f.unnamed(t.Profile) {
+		return usage(fmt.Errorf("no load on %s: it is not this machine", host), "if the service is yours and you may put load on it: --allow-host "+host)
+	}
+	l := t.Profile.Limits
+	switch n := plan.Total(); {
+	case l.MaxRPS > 0 && plan.PerSecond() > float64(l.MaxRPS):
+		return usage(fmt.Errorf("--rate %s is more than the profile's limits.max_rps of %d", f.rate, l.MaxRPS), fmt.Sprintf("--rate %d/s, or change the profile if its owner allows more", l.MaxRPS))
+	case l.MaxRequests > 0 && n > int64(l.MaxRequests):
+		return usage(fmt.Errorf("the plan has %d requests, the profile's limits.max_requests allows %d", n, l.MaxRequests), "a lower --rate or a shorter --duration")
+	case t.Profile.Billed() && n > int64(f.budget):
+		return usage(fmt.Errorf("the plan has %d requests, and each needs a token that costs money", n), fmt.Sprintf("--budget %d if you are ready to pay for them, or --stand-in", n))
 	}
 	return nil
 }
 
-// aim fills in what is sent where and how answers are judged: the assets' boxes and the harness's devices in turn.
-func (s *setting) aim(ctx context.Context, platform string, c *loadtest.Config) error {
-	target := s.targets[0]
-	c.Profile, c.Clock, c.Seed = target.Profile, s.clock, s.seed
-	var boxes []drm.Box
+// unnamed returns the hosts of a profile that are neither this machine nor named with --allow-host. A license host that only
+// a token names is not known: the user has to name the token service.
+func (f *loadFlags) unnamed(p *provider.Profile) []string {
+	var hosts []string
+	for _, origin := range p.Origins() {
+		u, err := url.Parse(origin)
+		if err != nil {
+			continue // it was parsed before
+		}
+		host := u.Hostname()
+		ip := net.ParseIP(host)
+		if host != "localhost" && (ip == nil || !ip.IsLoopback()) && !slices.Contains(f.allowHosts, host) {
+			hosts = append(hosts, host)
+		}
+	}
+	return hosts
+}
+
+// aim fills in what is sent where and how answers are judged: for each session of each asset the harness's devices in turn.
+func (s *setting) aim(platform string, c *loadtest.Config) error {
+	first := s.targets[0]
+	c.Profile, c.Clock, c.Seed, c.Workers = first.Profile, first.Clock, s.seed, first.Profile.Limits.MaxInFlight
+	if first.Kind != suites.Server {
+		c.Workers = 0
+	}
+	c.Dial, c.TLS = loadtest.Dial(first.Dial), s.tls
+	var asks []ask
 	c.Expect = map[drm.KID]drm.Fingerprint{}
 	for _, t := range s.targets {
+		if t.Profile != first.Profile { // another variant sends the same
+			continue
+		}
 		box, err := pssh.Select(t.Asset.Boxes, t.Profile.DRM)
 		if err != nil {
 			return usage(err, "keyflow inspect FILE shows the pssh boxes of an MPD or segment")
 		}
-		boxes = append(boxes, box)
+		for _, need := range t.Profile.Sessions(provider.Need{Asset: t.Asset.Name, KIDs: t.Asset.KIDs(), Keys: t.Asset.Keys()}) {
+			asks = append(asks, ask{box, need})
+		}
 		for _, track := range t.Asset.Tracks {
 			if !track.Key.IsZero() {
 				c.Expect[track.KID] = track.Key.Fingerprint()
 			}
 		}
 	}
-	var err error
-	if c.Lease, err = target.Profile.Lease(ctx, provider.Need{Asset: target.Asset.Name, KIDs: target.Asset.KIDs(), Keys: target.Asset.Keys()}); err != nil {
-		return harness(err)
-	}
 	devices := map[drm.Fingerprint]*widevine.Platform{}
-	_, platforms := s.platforms(platform)
+	_, platforms := s.platforms(platform, first.Clock)
 	for _, p := range platforms {
 		devices[p.Identity().Device()] = p
 	}
 	var n atomic.Uint64
-	c.Source = func(ctx context.Context) (drm.Message, error) {
+	c.Source = func(ctx context.Context) (loadtest.Fresh, error) {
 		i := int(n.Add(1) - 1)
-		return mint(ctx, platforms[i%len(platforms)], boxes[i/len(platforms)%len(boxes)])
+		return mint(ctx, first.Profile, platforms[i%len(platforms)], asks[i/len(platforms)%len(asks)])
 	}
 	c.Judge = func(m drm.Message, answer []byte, d drm.Depth) drm.Verdict {
 		return devices[m.Ticket.Device].Judge(m.Ticket, m.Body, answer, d)
@@ -173,14 +205,24 @@ func (s *setting) aim(ctx context.Context, platform string, c *loadtest.Config) 
 	return nil
 }
 
-// mint makes one fresh key request in a session of its own.
-func mint(ctx context.Context, p drm.Platform, box drm.Box) (drm.Message, error) {
-	session, err := p.Open(ctx, box, drm.Options{})
+// ask is what one session asks for.
+type ask struct {
+	box  drm.Box
+	need provider.Need
+}
+
+// mint makes one fresh key request in a session of its own, and takes the lease that it is sent with.
+func mint(ctx context.Context, profile *provider.Profile, p drm.Platform, a ask) (loadtest.Fresh, error) {
+	session, err := p.Open(ctx, a.box, drm.Options{})
 	if err != nil {
-		return drm.Message{}, err
+		return loadtest.Fresh{}, err
 	}
 	m, err := session.Request(ctx, drm.KindLicense)
-	return m, errors.Join(err, session.Close())
+	if err = errors.Join(err, session.Close()); err != nil {
+		return loadtest.Fresh{}, err
+	}
+	lease, err := profile.Lease(ctx, a.need)
+	return loadtest.Fresh{Message: m, Lease: lease}, err
 }
 
 func (a *app) finishLoad(ctx context.Context, f *loadFlags, s *setting, load *reports.Load, err error) error {
@@ -188,8 +230,8 @@ func (a *app) finishLoad(ctx context.Context, f *loadFlags, s *setting, load *re
 		return harness(err)
 	}
 	if s.fake != nil {
-		total, _ := s.fake.Count()
-		counted := int64(total.Received)
+		total, byOperation := s.fake.Count()
+		counted := int64(total.Received - byOperation[fakes.OperationToken].Received) // tokens are not the plan's
 		load.Accounting.ServerCounted = &counted
 	}
 	r := s.report("load", f.faults)

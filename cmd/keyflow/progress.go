@@ -27,12 +27,8 @@ func (a *app) checkProgress(p *suites.Plan, json bool) *checkProgress {
 
 func (p *checkProgress) start(s *setting) {
 	t := s.targets[0]
-	where := "server"
-	if t.Kind == suites.EmbeddedFakes {
-		where = "embedded fakes"
-	}
 	fmt.Fprintf(p.w, "keyflow %s: %d checks on %s: %s at %s, platform %s, seed %d\n\n",
-		version(), len(p.plan.Selected), targets(len(s.targets)), where, t.Profile.Request.URL, t.PlatformKind, s.seed)
+		version(), len(p.plan.Selected), targets(len(s.targets)), t.Kind, t.Profile.Request.URL, t.PlatformKind, s.seed)
 }
 
 func (p *checkProgress) result(r reports.Result) {
@@ -40,7 +36,7 @@ func (p *checkProgress) result(r reports.Result) {
 	total := len(p.plan.Selected) * len(p.plan.Targets)
 	where := ""
 	if len(p.plan.Targets) > 1 {
-		where = "  " + r.Asset
+		where = strings.TrimRight("  "+r.Asset+"  "+r.Variant, " ")
 	}
 	fmt.Fprintf(p.w, "[%*d/%d] %s %-9s%s  %s (%.0f ms)\n", len(fmt.Sprint(total)), p.done, total, p.paint(r.Outcome), r.ID, where, r.Title, r.DurationMS)
 }

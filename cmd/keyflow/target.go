@@ -2,14 +2,13 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"keyflow/drm"
@@ -19,7 +18,6 @@ import (
 	"keyflow/drm/widevine"
 	"keyflow/drm/widevine/chain"
 	"keyflow/fakes"
-	"keyflow/fixtures"
 	"keyflow/reports"
 	"keyflow/suites"
 )
@@ -29,25 +27,31 @@ type setting struct {
 	targets   []*suites.Target
 	authority *fakes.Authority
 	identity  *widevine.Identity // nil without --identity
-	fake      *fakes.Server      // nil with a profile
+	fake      *fakes.Server      // of the first target; nil for a real server
+	tls       *tls.Config        // of its first target; nil is the system's roots
+	stops     []func() error     // of the fakes
+	budget    *provider.Budget
 	vault     *secret.Vault
-	clock     drm.Clock
+	clock     drm.Clock // of the machine
 	seed      int64
 	started   time.Time
 }
 
-// close ends the embedded fakes.
+// close ends the fakes.
 func (s *setting) close() {
-	if s.fake != nil {
-		_ = s.fake.Close() // nothing depends on how a fake on loopback ends
+	for _, stop := range s.stops {
+		_ = stop() // nothing depends on how a fake on loopback ends
 	}
 }
 
 // prepare reads everything that the flags name and starts the embedded fakes. All errors are of usage or configuration.
 func (f *targetFlags) prepare(ctx context.Context) (*setting, error) {
-	s := &setting{vault: secret.NewVault(), clock: drm.SystemClock, seed: f.seed, started: time.Now()}
+	s := &setting{vault: secret.NewVault(), budget: provider.NewBudget(f.budget), clock: drm.SystemClock, seed: f.seed, started: time.Now()}
 	if s.seed == 0 {
 		s.seed = int64(rand.Uint32()) //nolint:gosec // a seed of order and faults, no secret
+	}
+	if env := os.Getenv("KEYFLOW_PROFILE"); len(f.profiles) == 0 && env != "" {
+		f.profiles = []string{env}
 	}
 	if err := f.consistent(); err != nil {
 		return nil, err
@@ -64,24 +68,15 @@ func (f *targetFlags) prepare(ctx context.Context) (*setting, error) {
 	if err := s.loadIdentity(f.identity); err != nil {
 		return nil, err
 	}
-	profiles, err := f.loadProfiles(s)
+	parties, err := f.parties(ctx, s, assets)
 	if err != nil {
+		s.close()
 		return nil, err
-	}
-	if err := oneKey(profiles, assets); err != nil {
-		return nil, err
-	}
-	if len(profiles) == 0 {
-		p, err := s.startFake(ctx, f, assets)
-		if err != nil {
-			return nil, err
-		}
-		profiles = []*provider.Profile{p}
 	}
 	if s.authority != nil {
 		s.authority.AddTo(s.vault)
 	}
-	s.addTargets(f, profiles, assets)
+	s.addTargets(f, parties, assets)
 	return s, nil
 }
 
@@ -96,14 +91,17 @@ func (f *targetFlags) ready() error {
 // consistent refuses flags that contradict each other.
 func (f *targetFlags) consistent() error {
 	kinds := []string{"", string(suites.PlatformNone), string(suites.PlatformIdentity), string(suites.PlatformHarness)}
+	real := len(f.profiles) > 0 && !f.standIn
 	switch {
 	case !slices.Contains(kinds, f.platform):
 		return usage(fmt.Errorf("unknown platform %q: %s", f.platform, nearest.Hint(f.platform, kinds[1:])), "keyflow check --help tells what each platform needs")
-	case len(f.profiles) > 0 && len(f.faults) > 0:
-		return usage(errors.New("--fault is for the embedded fakes, not for the server of a profile"), "start a fake with the fault in another process: keyflow fake --fault NAME --export DIR")
-	case len(f.profiles) > 0 && f.assetKeys != "":
+	case f.standIn && f.identity != "":
+		return usage(errors.New("--identity is for a real server: a stand-in trusts the devices of its own authority"), "leave out --identity or --stand-in")
+	case real && len(f.faults) > 0:
+		return usage(errors.New("--fault is for the embedded fakes and --stand-in, not for a real server"), "start a fake with the fault in another process: keyflow fake --fault NAME --export DIR")
+	case real && f.assetKeys != "":
 		return usage(errors.New("--asset-keys is for the embedded fakes, the server of a profile has its own keys"), "give the file to the fake: keyflow fake --asset-keys FILE")
-	case len(f.profiles) > 0 && f.platform == string(suites.PlatformHarness) && f.authority == "":
+	case real && f.platform == string(suites.PlatformHarness) && f.authority == "":
 		return usage(errors.New("--platform harness needs --authority DIR: the server must trust its devices"), "keyflow fake --export DIR writes an authority")
 	case f.platform == string(suites.PlatformIdentity) && f.identity == "":
 		return usage(errors.New("--platform identity needs --identity DIR"), "DIR holds client_id.bin and private_key.pem of a device that the vendor issued to you")
@@ -115,214 +113,19 @@ func (f *targetFlags) consistent() error {
 	return nil
 }
 
-// loadProfiles reads the profiles and gives them what they need of this run: variables, budget, and the vault that is told
-// their secrets.
-func (f *targetFlags) loadProfiles(s *setting) ([]*provider.Profile, error) {
-	paths := f.profiles
-	if env := os.Getenv("KEYFLOW_PROFILE"); len(paths) == 0 && env != "" {
-		paths = []string{env}
-	}
-	var profiles []*provider.Profile
-	var errs []error
-	environment := provider.Environment{
-		Vault: s.vault, HTTP: suites.NewClient(suites.RequestTimeout), Clock: s.clock, Budget: provider.NewBudget(f.budget), Insecure: f.insecure,
-	}
-	for _, path := range paths {
-		p, err := provider.Load(path)
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		if p.DRM != drm.Widevine {
-			errs = append(errs, fmt.Errorf("%s: drm %s: there is no platform for it", path, p.DRM))
-		}
-		if p, err = p.Bind(environment); err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		if p.Address() != "" && !p.Secure() && !f.insecure {
-			errs = append(errs, fmt.Errorf("%s: request.url is plain http beyond this machine; --insecure allows it", path))
-		}
-		if p.Billed() && f.budget < 1 {
-			errs = append(errs, fmt.Errorf("%s: its tokens cost money: --budget N allows N of them", path))
-		}
-		variants, err := variantsOf(p)
-		profiles, errs = append(profiles, variants...), append(errs, err)
-	}
-	if errors.Join(errs...) != nil {
-		return nil, usage(errors.Join(errs...), "keyflow fake --export DIR writes a profile to start from")
-	}
-	return profiles, nil
-}
-
-// variantsOf returns the variants of a profile, or the profile itself if it has none.
-func variantsOf(p *provider.Profile) ([]*provider.Profile, error) {
-	ids := p.VariantIDs()
-	if len(ids) == 0 {
-		return []*provider.Profile{p}, nil
-	}
-	var variants []*provider.Profile
-	for _, id := range ids {
-		v, err := p.WithVariant(id)
-		if err != nil {
-			return nil, err
-		}
-		variants = append(variants, v)
-	}
-	return variants, nil
-}
-
-// oneKey refuses assets with several keys for profiles that take a lease per KID: a check walks one session per asset.
-func oneKey(profiles []*provider.Profile, assets []*suites.Asset) error {
-	for _, p := range profiles {
-		for _, a := range assets {
-			if n := len(a.KIDs()); p.PerKID() && n > 1 {
-				return usage(fmt.Errorf("profile %s takes a token for one KID, asset %s has %d", p.ID, a.Name, n), "give assets with one key, for example --asset cenc-1key")
-			}
-		}
-	}
-	return nil
-}
-
-// assets opens what --asset names.
-func (f *targetFlags) assets() ([]*suites.Asset, error) {
-	var opened []fixtures.Asset
-	var err error
-	if len(f.asset) == 0 {
-		if opened, err = fixtures.Assets(); err != nil {
-			return nil, harness(err)
-		}
-	}
-	for _, name := range f.asset {
-		a, err := openAsset(name)
-		if err != nil {
-			return nil, usage(err, "keyflow list assets shows the embedded ones; a folder must hold one MPD and its segments")
-		}
-		opened = append(opened, a)
-	}
-	var assets []*suites.Asset
-	for _, a := range opened {
-		asset, err := suites.LoadAsset(a)
-		if err != nil {
-			return nil, usage(err, "keyflow inspect FILE shows the pssh boxes of an MPD or segment")
-		}
-		assets = append(assets, asset)
-	}
-	return assets, nil
-}
-
-// openAsset opens a folder, the folder of an MPD, or an embedded asset. A name with a path separator is never one of those.
-func openAsset(name string) (fixtures.Asset, error) {
-	info, err := os.Stat(name)
-	switch {
-	case err == nil && !info.IsDir() && strings.EqualFold(filepath.Ext(name), ".mpd"):
-		return fixtures.OpenDir(filepath.Dir(name))
-	case err == nil && info.IsDir(), strings.ContainsAny(name, `/\`):
-		return fixtures.OpenDir(name)
-	default:
-		return fixtures.Open(name)
-	}
-}
-
-// startFake starts the embedded fakes and returns a profile that points at them.
-func (s *setting) startFake(ctx context.Context, f *targetFlags, assets []*suites.Asset) (*provider.Profile, error) {
-	o := fakes.Options{Authority: s.authority, Seed: s.seed}
-	var err error
-	if o.Faults, err = parseFaults(f.faults); err != nil {
-		return nil, err
-	}
-	if o.Keys, o.TrackLabels, err = keyStore(assets, f.assetKeys); err != nil {
-		return nil, err
-	}
-	if err := allKeys(assets, o.Keys); err != nil {
-		return nil, err
-	}
-	if s.fake, err = fakes.Start(context.WithoutCancel(ctx), o); err != nil {
-		return nil, harness(err)
-	}
-	s.authority, s.clock = s.fake.Authority(), s.fake.Clock()
-	s.fake.AddTo(s.vault)
-	p, err := provider.Parse("embedded fakes", []byte(s.fake.Profile()))
-	if err != nil {
-		return nil, harness(err)
-	}
-	return p, nil
-}
-
-// allKeys refuses assets that the embedded fakes could not serve: every check would end in their refusal.
-func allKeys(assets []*suites.Asset, keys map[drm.KID]secret.Bytes) error {
-	for _, a := range assets {
-		lacking := slices.DeleteFunc(a.KIDs(), func(kid drm.KID) bool { return !keys[kid].IsZero() })
-		if len(lacking) > 0 {
-			return usage(fmt.Errorf("asset %s: the embedded fakes have no key for KID %s", a.Name, drm.JoinKIDs(lacking)),
-				"give them the content's keys with --asset-keys FILE, or test the real server with --profile FILE")
-		}
-	}
-	return nil
-}
-
-func parseFaults(names []string) ([]fakes.Setting, error) {
-	var settings []fakes.Setting
-	for _, name := range names {
-		setting, err := fakes.ParseSetting(name)
-		if err != nil {
-			return nil, usage(err, "keyflow list faults shows them all")
-		}
-		settings = append(settings, setting)
-	}
-	return settings, nil
-}
-
-// keyStore is what a fake serves: the keys of the embedded assets, and of a file.
-func keyStore(assets []*suites.Asset, file string) (map[drm.KID]secret.Bytes, map[drm.KID]string, error) {
-	keys, labels := map[drm.KID]secret.Bytes{}, map[drm.KID]string{}
-	for _, a := range assets {
-		for _, t := range a.Tracks {
-			if labels[t.KID] == "" { // tracks that share a key have the first one's label
-				labels[t.KID] = t.Label
-			}
-			if !t.Key.IsZero() {
-				keys[t.KID] = t.Key
-			}
-		}
-	}
-	if file == "" {
-		return keys, labels, nil
-	}
-	more, err := readKeys(file)
-	if err != nil {
-		return nil, nil, err
-	}
-	maps.Copy(keys, more)
-	return keys, labels, nil
-}
-
-func readKeys(file string) (map[drm.KID]secret.Bytes, error) {
-	const hint = "one KID:KEY a line, 32 hexadecimal digits each; # starts a comment"
-	r, err := os.Open(file)
-	if err != nil {
-		return nil, usage(fmt.Errorf("read asset keys: %w", err), hint)
-	}
-	defer r.Close()
-	keys, err := fixtures.ReadKeys(r)
-	if err != nil {
-		return nil, usage(fmt.Errorf("read asset keys %s: %w", file, err), hint)
-	}
-	return keys, nil
-}
-
-// addTargets makes a target of every profile and asset.
-func (s *setting) addTargets(f *targetFlags, profiles []*provider.Profile, assets []*suites.Asset) {
-	kind := suites.Server
-	if s.fake != nil {
-		kind = suites.EmbeddedFakes
-	}
-	platformKind, platforms := s.platforms(f.platform)
-	client := suites.NewClient(suites.RequestTimeout)
-	for _, p := range profiles {
+// addTargets makes a target of every party and asset.
+func (s *setting) addTargets(f *targetFlags, parties []party, assets []*suites.Asset) {
+	for _, p := range parties {
+		kind, platforms := s.platforms(f.platform, p.clock)
 		patience := new(suites.Patience)
 		for _, a := range assets {
-			t := &suites.Target{Kind: kind, Profile: p, Variant: p.Variant, Asset: a, PlatformKind: platformKind, Client: client, Clock: s.clock, Vault: s.vault, Patience: patience}
+			t := &suites.Target{
+				Kind: p.kind, Profile: p.profile, Variant: p.profile.Variant, Asset: a, PlatformKind: kind,
+				Client: p.client, Dial: p.dial, Clock: p.clock, Vault: s.vault, Patience: patience, Slow: f.slow,
+			}
+			if p.fake != nil {
+				t.Advance = p.fake.Clock().Advance
+			}
 			if len(platforms) > 0 {
 				t.Platform = platforms[0]
 				if len(platforms) > 1 {
@@ -332,6 +135,7 @@ func (s *setting) addTargets(f *targetFlags, profiles []*provider.Profile, asset
 			s.targets = append(s.targets, t)
 		}
 	}
+	s.fake, s.tls = parties[0].fake, parties[0].tls
 }
 
 // loadIdentity reads the device of --identity.
@@ -352,7 +156,7 @@ func (s *setting) loadIdentity(dir string) error {
 
 // platforms are the devices that speak to the server, and what kind they are: the identity, or else those of the authority.
 // Service certificates are verified under the authority's root if there is one, else under the vendor's.
-func (s *setting) platforms(want string) (suites.PlatformKind, []*widevine.Platform) {
+func (s *setting) platforms(want string, clock drm.Clock) (suites.PlatformKind, []*widevine.Platform) {
 	kind := suites.PlatformNone
 	var devices []widevine.Identity
 	switch {
@@ -368,7 +172,7 @@ func (s *setting) platforms(want string) (suites.PlatformKind, []*widevine.Platf
 	}
 	var ps []*widevine.Platform
 	for _, d := range devices {
-		ps = append(ps, widevine.NewPlatform(d, s.clock).WithRoot(root))
+		ps = append(ps, widevine.NewPlatform(d, clock).WithRoot(root))
 	}
 	return kind, ps
 }

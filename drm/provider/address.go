@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -90,4 +91,30 @@ func hostPort(u *url.URL) string {
 		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
 	}
 	return net.JoinHostPort(u.Hostname(), port)
+}
+
+// Origins returns scheme, host and port of every URL that a bound profile names, each once, e.g. https://license.example:443:
+// the token services' and the license server's. One that only a token names is not known before there is one.
+func (p *Profile) Origins() []string {
+	var origins []string
+	add := func(address string) {
+		if u, err := parseEndpoint(address); err == nil && !slices.Contains(origins, u.Scheme+"://"+hostPort(u)) {
+			origins = append(origins, u.Scheme+"://"+hostPort(u))
+		}
+	}
+	if p.plan != nil && p.bound != nil {
+		env := p.bound.exprEnv(nil, inputs{})
+		for _, t := range p.plan.tokens {
+			if t.http == nil || len(t.http.url.names.tokens) > 0 {
+				continue
+			}
+			if address, _, err := t.http.url.evalText(env); err == nil {
+				add(address)
+			}
+		}
+	}
+	if _, err := p.Endpoint(); err == nil {
+		add(p.Request.URL)
+	}
+	return origins
 }

@@ -112,6 +112,9 @@ func TestExpressPlay(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			if origins := p.Origins(); len(origins) != 1 || origins[0] != "https://wv-gen.test.expressplay.com:443" {
+				t.Errorf("origins %v", origins)
+			}
 			if len(lease.KIDs) != 1 || !p.PerKID() || !p.Billed() || !p.Secure() || p.Address() != "" {
 				t.Errorf("lease for %v; PerKID %v, Billed %v, Secure %v, Address %q", lease.KIDs, p.PerKID(), p.Billed(), p.Secure(), p.Address())
 			}

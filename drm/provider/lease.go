@@ -42,6 +42,15 @@ type leaseState struct {
 	used        atomic.Int64
 }
 
+// Entitled returns which of the KIDs that a request asks for its license must hold: those that the lease entitles to, since a
+// packager may write every KID of an asset into every box. A lease that names no KID entitles to all.
+func (l *Lease) Entitled(asked []drm.KID) []drm.KID {
+	if l == nil || len(l.KIDs) == 0 {
+		return asked
+	}
+	return slices.DeleteFunc(slices.Clone(asked), func(k drm.KID) bool { return !slices.Contains(l.KIDs, k) })
+}
+
 // LeaseError says that a lease cannot be used: it expired or is spent.
 type LeaseError struct {
 	Class   ErrorClass // ErrorAuthExpired or ErrorAuthReused

@@ -4,6 +4,8 @@ package matrix
 
 import (
 	"context"
+	"net/http"
+	"strings"
 	"sync"
 	"testing"
 
@@ -25,30 +27,7 @@ var authority = sync.OnceValues(func() (*fakes.Authority, error) {
 // it with a target that points at it. Both end with the test.
 func Start(tb testing.TB, asset string, faults ...string) (*fakes.Server, *suites.Target) {
 	tb.Helper()
-	opened, err := fixtures.Open(asset)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	loaded, err := suites.LoadAsset(opened)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	keys := map[drm.KID]secret.Bytes{}
-	for _, track := range loaded.Tracks {
-		keys[track.KID] = track.Key
-	}
-	shared, err := authority()
-	if err != nil {
-		tb.Fatal(err)
-	}
-	options := fakes.Options{Keys: keys, Authority: shared}
-	for _, f := range faults {
-		setting, err := fakes.ParseSetting(f)
-		if err != nil {
-			tb.Fatal(err)
-		}
-		options.Faults = append(options.Faults, setting)
-	}
+	loaded, options := prepare(tb, asset, faults)
 	// The test's own context ends before its cleanups, which would cut off what they still ask of the fake.
 	fake, err := fakes.Start(context.WithoutCancel(tb.Context()), options)
 	if err != nil {
@@ -59,13 +38,78 @@ func Start(tb testing.TB, asset string, faults ...string) (*fakes.Server, *suite
 	if err != nil {
 		tb.Fatal(err)
 	}
-	target := &suites.Target{
-		Kind: suites.EmbeddedFakes, Profile: profile, Asset: loaded,
-		Client: suites.NewClient(suites.RequestTimeout), Clock: fake.Clock(), Vault: secret.NewVault(), Patience: new(suites.Patience),
+	return fake, target(fake, loaded, profile, suites.NewClient(suites.RequestTimeout))
+}
+
+// StandIn starts the stand-in for a provider, and returns it with a target that is the embedded profile of the id in a
+// variant, "" for none. Both end with the test.
+func StandIn(tb testing.TB, asset, id, variant string, faults ...string) (*fakes.StandIn, *suites.Target) {
+	tb.Helper()
+	loaded, options := prepare(tb, asset, faults)
+	text, err := fixtures.Profile(id)
+	if err != nil {
+		tb.Fatal(err)
 	}
-	fake.AddTo(target.Vault)
-	Trust(target, fake.Authority())
-	return fake, target
+	profile, err := provider.Parse(id, text)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if profile, err = profile.WithVariant(variant); err != nil {
+		tb.Fatal(err)
+	}
+	name, _, _ := strings.Cut(id, "-")
+	standIn, err := fakes.StartStandIn(context.WithoutCancel(tb.Context()), fakes.StandInOptions{Options: options, Provider: name})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = standIn.Close() })
+	fake := standIn.Server()
+	t := target(fake, loaded, profile, suites.NewClientVia(suites.RequestTimeout, standIn.DialContext, standIn.TLSConfig()))
+	t.Kind, t.Variant, t.Dial = suites.StandIn, variant, standIn.DialContext
+	t.Profile, err = profile.Bind(provider.Environment{
+		Vault: t.Vault, HTTP: t.Client, Clock: t.Clock, Budget: provider.NewBudget(1 << 30), Resolve: provider.Invent,
+		Getenv: func(string) string { return "" },
+	})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return standIn, t
+}
+
+// prepare opens an embedded asset and makes the options of a fake that has its keys.
+func prepare(tb testing.TB, asset string, faults []string) (*suites.Asset, fakes.Options) {
+	tb.Helper()
+	opened, err := fixtures.Open(asset)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	loaded, err := suites.LoadAsset(opened)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	shared, err := authority()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	options := fakes.Options{Keys: loaded.Keys(), Authority: shared}
+	for _, f := range faults {
+		setting, err := fakes.ParseSetting(f)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		options.Faults = append(options.Faults, setting)
+	}
+	return loaded, options
+}
+
+func target(fake *fakes.Server, asset *suites.Asset, profile *provider.Profile, client *http.Client) *suites.Target {
+	t := &suites.Target{
+		Kind: suites.EmbeddedFakes, Profile: profile, Asset: asset, Client: client,
+		Clock: fake.Clock(), Advance: fake.Clock().Advance, Vault: secret.NewVault(), Patience: new(suites.Patience),
+	}
+	fake.AddTo(t.Vault)
+	Trust(t, fake.Authority())
+	return t
 }
 
 // Trust gives the target the devices of an authority as its platforms.

@@ -1,0 +1,103 @@
+package suites
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"keyflow/drm/provider"
+)
+
+// LimitError says that the owner of a service allows no further request in this run.
+type LimitError struct{ Max int }
+
+func (e *LimitError) Error() string {
+	return fmt.Sprintf("the profile's limits.max_requests allows %d requests, and they are spent", e.Max)
+}
+
+// Polite returns a client that keeps the limits that a service's owner has set for license and token requests together:
+// it waits before a request that would come too early or be one too many at once, and ends those beyond max_requests with
+// a [*LimitError]. A profile without limits gets the client as it is.
+func Polite(c *http.Client, l provider.Limits) *http.Client {
+	if l.MaxRPS == 0 && l.MaxInFlight == 0 && l.MaxRequests == 0 {
+		return c
+	}
+	p := &politeness{next: c.Transport, max: l.MaxRequests}
+	if l.MaxRPS > 0 {
+		p.interval = time.Second / time.Duration(l.MaxRPS)
+	}
+	if l.MaxInFlight > 0 {
+		p.slots = make(chan struct{}, l.MaxInFlight)
+	}
+	polite := *c
+	polite.Transport = p
+	return &polite
+}
+
+// politeness is a transport that keeps limits. A request is in flight until its answer's head is there.
+type politeness struct {
+	next     http.RoundTripper
+	interval time.Duration // 0: any
+	max      int           // 0: any number
+	slots    chan struct{} // nil: any number at once
+
+	mu   sync.Mutex
+	due  time.Time // of the next request
+	sent int
+}
+
+func (p *politeness) RoundTrip(r *http.Request) (*http.Response, error) {
+	if p.slots != nil {
+		select {
+		case p.slots <- struct{}{}:
+			defer func() { <-p.slots }()
+		case <-r.Context().Done():
+			return nil, r.Context().Err()
+		}
+	}
+	wait, err := p.reserve(time.Now())
+	if err != nil {
+		return nil, err
+	}
+	if err := sleep(r.Context(), wait); err != nil {
+		return nil, err
+	}
+	return p.next.RoundTrip(r)
+}
+
+// reserve counts a request and returns how long it has to wait.
+func (p *politeness) reserve(now time.Time) (time.Duration, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.max > 0 && p.sent >= p.max {
+		return 0, &LimitError{p.max}
+	}
+	p.sent++
+	due := p.due
+	if due.Before(now) {
+		due = now
+	}
+	p.due = due.Add(p.interval)
+	return due.Sub(now), nil
+}
+
+// CloseIdleConnections closes those of the transport behind it; http.Client looks for this method.
+func (p *politeness) CloseIdleConnections() {
+	if c, ok := p.next.(interface{ CloseIdleConnections() }); ok {
+		c.CloseIdleConnections()
+	}
+}
+
+// sleep waits in real time, or until the context ends.
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
