@@ -31,7 +31,7 @@ $(BIN)/golangci-lint: Makefile
 	GOBIN=$(BIN) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT)
 	touch $@
 
-interop: build ## Run independent clients against the fake (needs Node with npm)
+interop: build ## Run independent clients against the fake (needs Node with npm, and ffmpeg)
 	fakes/interop/run.sh
 
 FUZZTIME ?= 5s

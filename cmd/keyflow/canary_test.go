@@ -2,12 +2,19 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"io/fs"
+	"maps"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
+
+	"github.com/rogpeppe/go-internal/txtar"
 
 	"keyflow/drm/secret"
 	"keyflow/fakes"
@@ -39,41 +46,18 @@ func TestNoSecretInAnyOutput(t *testing.T) {
 	out := filepath.Join(reports, "out")
 	server := []string{"--profile", filepath.Join(authority, fakes.ProfileFile), "--authority", authority, "--asset", "cenc-3key", "--out", out}
 
-	var printed bytes.Buffer
-	fingerprints := 0
-	command := func(faults []string, args ...string) {
-		t.Helper()
-		if err := fake.SetFaults(fakes.Named(faults...)...); err != nil {
-			t.Fatal(err)
-		}
-		before := printed.Len()
-		// In a process of its own, because Ginkgo runs one suite a process; TestMain has put keyflow into the PATH.
-		c := exec.CommandContext(t.Context(), "keyflow", args...)
-		c.Stdout, c.Stderr = &printed, &printed
-		_ = c.Run() // the exit codes are the scripts' business
-		if printed.Len() == before {
-			t.Errorf("keyflow %s printed nothing", strings.Join(args, " "))
-		}
-		written := filesBelow(t, reports)
-		fingerprints += bytes.Count(written, []byte("fingerprint"))
-		for _, text := range [][]byte{printed.Bytes(), written} {
-			if names := vault.Names(text); names != nil {
-				t.Fatalf("keyflow %s with %v gives away %v", strings.Join(args, " "), faults, names)
-			}
-		}
-		printed.Reset()
-	}
+	w := &watcher{t: t, vault: vault, fake: fake, dir: reports}
 	for _, faults := range [][]string{nil, {"wv-keys-swapped"}, {"wv-key-bad-padding"}, {"wv-license-hmac-client-key"}, {"html-200"}} {
-		command(faults, append([]string{"check"}, server...)...)
-		command(faults, append([]string{"check", "--json"}, server...)...)
-		command(faults, append([]string{"load", "--rate", "50/s", "--duration", "200ms"}, server...)...)
+		w.run(faults, append([]string{"check"}, server...)...)
+		w.run(faults, append([]string{"check", "--json"}, server...)...)
+		w.run(faults, append([]string{"load", "--rate", "50/s", "--duration", "200ms"}, server...)...)
 	}
-	command(nil, "list", "assets", "--json")
-	command(nil, "list", "faults")
-	command(nil, "inspect", "../../fixtures/assets/cenc-3key/stream.mpd", "--json")
-	command(nil, "explain", "WV-KEY-07")
-	command(nil, "check", "--authority", filepath.Join(authority, "devices"))
-	if fingerprints == 0 {
+	w.run(nil, "list", "assets", "--json")
+	w.run(nil, "list", "faults")
+	w.run(nil, "inspect", "../../fixtures/assets/cenc-3key/stream.mpd", "--json")
+	w.run(nil, "explain", "WV-KEY-07")
+	w.run(nil, "check", "--authority", filepath.Join(authority, "devices"))
+	if w.fingerprints == 0 {
 		t.Error("no fingerprint was written: did the runs do anything?")
 	}
 }
@@ -94,4 +78,100 @@ func filesBelow(t *testing.T, dir string) []byte {
 		t.Fatal(err)
 	}
 	return all.Bytes()
+}
+
+// watcher runs commands and searches what they print and write for the secrets of a vault.
+type watcher struct {
+	t            *testing.T
+	vault        *secret.Vault
+	fake         *fakes.Server
+	dir          string // what the commands write below
+	env          []string
+	fingerprints int
+}
+
+// run runs a command in a process of its own, because Ginkgo runs one suite a process; TestMain has put keyflow into the PATH.
+func (w *watcher) run(faults []string, args ...string) {
+	w.t.Helper()
+	if err := w.fake.SetFaults(fakes.Named(faults...)...); err != nil {
+		w.t.Fatal(err)
+	}
+	var printed bytes.Buffer
+	c := exec.CommandContext(w.t.Context(), "keyflow", args...)
+	c.Stdout, c.Stderr, c.Env = &printed, &printed, append(os.Environ(), w.env...)
+	_ = c.Run() // the exit codes are the scripts' business
+	if printed.Len() == 0 {
+		w.t.Errorf("keyflow %s printed nothing", strings.Join(args, " "))
+	}
+	written := filesBelow(w.t, w.dir)
+	w.fingerprints += bytes.Count(written, []byte("fingerprint"))
+	for _, text := range [][]byte{printed.Bytes(), written} {
+		if names := w.vault.Names(text); names != nil {
+			w.t.Fatalf("keyflow %s with %v gives away %v", strings.Join(args, " "), faults, names)
+		}
+	}
+}
+
+// TestNoTokenInAnyOutput does the same for what ExpressPlay adds: the customer's authenticator, and every token that the
+// token service gave out, which a handler in front of the fake takes down. Its faults make answers that quote more.
+func TestNoTokenInAnyOutput(t *testing.T) {
+	vault := secret.NewVault()
+	asset, err := fixtures.Open("cenc-3key")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range asset.Keys() {
+		vault.Add("content-key", k)
+	}
+	fake, err := fakes.Start(t.Context(), fakes.Options{Keys: asset.Keys()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	fake.AddTo(vault)
+	var tokens atomic.Int64
+	front := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/hms/wv/token" {
+			fake.Handler().ServeHTTP(rw, r)
+			return
+		}
+		answer := httptest.NewRecorder()
+		fake.Handler().ServeHTTP(answer, r)
+		if _, token, found := strings.Cut(answer.Body.String(), "ExpressPlayToken="); found {
+			vault.Add("token", secret.New([]byte(token)))
+			tokens.Add(1)
+		}
+		maps.Copy(rw.Header(), answer.Header())
+		rw.WriteHeader(answer.Code)
+		_, _ = rw.Write(answer.Body.Bytes())
+	}))
+	t.Cleanup(front.Close)
+	script, err := txtar.ParseFile("testdata/expressplay.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	profile, authority := filepath.Join(dir, "ep.yaml"), filepath.Join(dir, "authority")
+	for _, f := range script.Files {
+		if f.Name == "ep.yaml" {
+			err = os.WriteFile(profile, f.Data, 0o600)
+		}
+	}
+	if err = errors.Join(err, fake.Export(authority)); err != nil {
+		t.Fatal(err)
+	}
+	w := &watcher{t: t, vault: vault, fake: fake, dir: filepath.Join(dir, "reports"), env: []string{
+		"EP_TOKEN_URL=" + front.URL + "/hms/wv/token", "EP_CUSTOMER_AUTHENTICATOR=" + string(fake.ExpressPlayAuthenticator().Reveal()),
+	}}
+	server := []string{"--profile", profile, "--authority", authority, "--asset", "cenc-3key", "--budget", "2000", "--out", filepath.Join(w.dir, "out")}
+	for _, faults := range [][]string{nil, {"ep-token-optional", "ep-expiry-ignored"}, {"ep-kid-not-bound", "ep-token-signature-ignored"}, {"html-200"}, {"refuse-with-503"}} {
+		w.run(faults, append([]string{"check", "--label", "ATH || LIC || KEY"}, server...)...)
+	}
+	w.run(nil, append([]string{"check", "--json", "--id", "WV-ATH-*"}, server...)...)
+	w.run(nil, append([]string{"load", "--rate", "50/s", "--duration", "200ms"}, server...)...)
+	w.env[1] = "EP_CUSTOMER_AUTHENTICATOR=31337," + strings.Repeat("c0ffee99", 4)
+	vault.Add("wrong authenticator", secret.New([]byte("c0ffee99c0ffee99")))
+	w.run(nil, append([]string{"check", "--id", "WV-LIC-01"}, server...)...)
+	if tokens.Load() < 50 || w.fingerprints == 0 {
+		t.Errorf("%d tokens, %d fingerprints: did the runs do anything?", tokens.Load(), w.fingerprints)
+	}
 }

@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # Runs independent clients against keyflow fake: they must get the content keys that the assets were encrypted with.
-# Needs Node with npm, and ./keyflow (make build). The clients come from the npm registry, pinned, and are run, not read.
+# And ffmpeg, which decrypts on its own, must get the same frames as keyflow.
+# Needs Node with npm, ffmpeg, and ./keyflow (make build). The clients come from npm, pinned, and are run, not read.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 command -v npm >/dev/null || { echo "interop: npm is missing: install Node with npm" >&2; exit 1; }
+command -v ffmpeg >/dev/null || { echo "interop: ffmpeg is missing: install ffmpeg" >&2; exit 1; }
 dir=$(mktemp -d)
 fake=
 trap '[ -z "$fake" ] || kill "$fake" 2>/dev/null || true; rm -rf "$dir"' EXIT
@@ -21,3 +23,5 @@ for _ in $(seq 100); do
 done
 
 node "$dir/widevine.mjs" "$dir/export" fixtures/assets
+
+go test -v -tags interop -count=1 ./fakes/interop | grep -vE '^(=== |--- PASS|    --- PASS|PASS)'
