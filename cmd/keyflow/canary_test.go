@@ -159,8 +159,12 @@ func TestNoTokenInAnyOutput(t *testing.T) {
 	if err = errors.Join(err, fake.Export(authority)); err != nil {
 		t.Fatal(err)
 	}
+	authenticator, err := os.ReadFile(filepath.Join(authority, fakes.AuthenticatorFile))
+	if err != nil {
+		t.Fatal(err)
+	}
 	w := &watcher{t: t, vault: vault, fake: fake, dir: filepath.Join(dir, "reports"), env: []string{
-		"EP_TOKEN_URL=" + front.URL + "/hms/wv/token", "EP_CUSTOMER_AUTHENTICATOR=" + string(fake.ExpressPlayAuthenticator().Reveal()),
+		"EP_TOKEN_URL=" + front.URL + "/hms/wv/token", "EP_CUSTOMER_AUTHENTICATOR=" + strings.TrimSpace(string(authenticator)),
 	}}
 	server := []string{"--profile", profile, "--authority", authority, "--asset", "cenc-3key", "--budget", "2000", "--out", filepath.Join(w.dir, "out")}
 	for _, faults := range [][]string{nil, {"ep-token-optional", "ep-expiry-ignored"}, {"ep-kid-not-bound", "ep-token-signature-ignored"}, {"html-200"}, {"refuse-with-503"}} {

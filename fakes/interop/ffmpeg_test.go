@@ -83,7 +83,7 @@ func compare(t *testing.T, a fixtures.Asset, track fixtures.Track) {
 	if total == 0 {
 		t.Fatal("no frame was compared")
 	}
-	fmt.Printf("ok    %s, %s %s (%s): %d frames as ffmpeg decrypts them\n", a.Name, track.Type, track.Label, track.Scheme, total)
+	t.Logf("ok    %s, %s %s (%s): %d frames as ffmpeg decrypts them", a.Name, track.Type, track.Label, track.Scheme, total)
 }
 
 // frameHash matches the hash at the end of a line of ffmpeg's framemd5.
