@@ -112,6 +112,8 @@ func TestVerdict(t *testing.T) {
 		{"excluded MUST", []reports.Result{must(reports.Pass), must(reports.Excluded)}, "", false, 0, false},
 		{"not applicable with a reason", []reports.Result{must(reports.Pass), must(reports.NotApplicable)}, "", false, 0, true},
 		{"not applicable without a reason", []reports.Result{must(reports.Pass), silent}, "", false, 0, false},
+		{"only a SHOULD missed", []reports.Result{should(reports.Warn)}, "", false, 0, true},
+		{"nothing judged", []reports.Result{must(reports.Excluded), must(reports.NotApplicable)}, "", false, 5, false},
 		{"harness error", []reports.Result{must(reports.Fail), must(reports.Error)}, "", false, 3, false},
 		{"unreachable", []reports.Result{must(reports.Fail), unreachable}, "", false, 4, false},
 	} {

@@ -33,7 +33,9 @@ func exitCode(p *Plan, results []reports.Result, counts map[reports.Outcome]int,
 	if red {
 		codes = append(codes, reports.ExitFailed)
 	}
-	if interrupted != "" || counts[reports.NotRun]+counts[reports.Unverifiable] > 0 || counts[reports.Blocked] > 0 && !red {
+	// A run that judged nothing has shown nothing, whatever kept its checks from it.
+	nothing := !red && counts[reports.Pass]+counts[reports.Warn]+counts[reports.Info] == 0
+	if interrupted != "" || nothing || counts[reports.NotRun]+counts[reports.Unverifiable] > 0 || counts[reports.Blocked] > 0 && !red {
 		codes = append(codes, reports.ExitIncomplete)
 	}
 	if slices.ContainsFunc(results, unreachable) {

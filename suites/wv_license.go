@@ -107,8 +107,11 @@ const (
 func licenseParses(e *Env) {
 	box := Require(e, HaveBox)
 	x, err := e.Exchange(e.Platform, box, drm.KindLicense)
+	var token *provider.TokenError
 	var transport *provider.TransportError
 	switch {
+	case errors.As(err, &token): // another service's fault
+		e.block("take a lease", err)
 	case errors.As(err, &transport) && e.run.Err() == nil && !transport.Unreachable():
 		e.Fail(Failure{Reason: transport.Reason, Step: "send the key request", Expected: transport.Expected, Seen: transport.Seen})
 	case err != nil:

@@ -38,7 +38,11 @@ func (p *checkProgress) result(r reports.Result) {
 	if len(p.plan.Targets) > 1 {
 		where = strings.TrimRight("  "+r.Asset+"  "+r.Variant, " ")
 	}
-	fmt.Fprintf(p.w, "[%*d/%d] %s %-9s%s  %s (%.0f ms)\n", len(fmt.Sprint(total)), p.done, total, p.paint(r.Outcome), r.ID, where, r.Title, r.DurationMS)
+	why := ""
+	if r.Outcome == reports.Excluded || r.Outcome == reports.NotApplicable {
+		why = ": " + r.Note // the summary only counts these
+	}
+	fmt.Fprintf(p.w, "[%*d/%d] %s %-9s%s  %s%s (%.0f ms)\n", len(fmt.Sprint(total)), p.done, total, p.paint(r.Outcome), r.ID, where, r.Title, why, r.DurationMS)
 }
 
 func targets(n int) string {
