@@ -56,6 +56,7 @@ type psshText struct {
 	place Place
 	depth int
 	text  bytes.Buffer
+	pro   bool // a PlayReady object, without the box around it
 }
 
 // readMPD lists every pssh box and default_KID of an MPD. An error means that it is no MPD, or that nothing was found
@@ -272,7 +273,12 @@ func (r *mpdReader) inside(name xml.Name) {
 		r.checkSpace(name, place, "pssh")
 		r.text = &psshText{place: place, depth: len(r.stack)}
 	case name.Local == "pro" && name.Space == nsPlayReady:
-		r.c.addNote(r.open.place, "a PlayReady object (mspr:pro) is present beside the boxes")
+		if r.pssh++; !r.c.room(r.pssh-1, maxItems, "pssh elements") {
+			return
+		}
+		place := r.open.place
+		place.Path += "/pro"
+		r.text = &psshText{place: place, depth: len(r.stack), pro: true}
 	}
 }
 
@@ -280,7 +286,11 @@ func (r *mpdReader) inside(name xml.Name) {
 func (r *mpdReader) close() {
 	depth := len(r.stack)
 	if r.text != nil && depth == r.text.depth {
-		r.boxes()
+		if r.text.pro {
+			r.object()
+		} else {
+			r.boxes()
+		}
 		r.text = nil
 	}
 	if r.open != nil && depth == r.open.depth {
@@ -320,6 +330,23 @@ func (r *mpdReader) boxes() {
 	var e *Error
 	if errors.As(perr, &e) {
 		r.fail(place, e)
+	}
+}
+
+// object makes a box of the mspr:pro element that just ended. One that cannot be read is a note: clients take the box.
+func (r *mpdReader) object() {
+	place := r.text.place
+	pro, _, err := decodeBase64(r.text.text.String())
+	if err != nil {
+		r.c.addNote(place, "a PlayReady object (mspr:pro) that is not base64: "+err.Seen)
+		return
+	}
+	if _, err := ParsePRO(pro); err != nil {
+		r.c.addNote(place, "a PlayReady object (mspr:pro) that cannot be read: "+err.Error())
+		return
+	}
+	if box, err := boxOfPRO(pro); err == nil {
+		r.c.addBox(box, nil, place)
 	}
 }
 

@@ -79,16 +79,23 @@ func RequestData(box Box, synthesize bool) []byte {
 	return Synthesize(box.KIDs)
 }
 
-// KIDs returns the KIDs that the box asks for, each once: its KID list, then those in Widevine data, which may be others
-// (sheet widevine.md §3.3). Data that cannot be read has none.
+// KIDs returns the KIDs that the box asks for, each once: its KID list, then those in Widevine data or in a PlayReady header,
+// which may be others (sheets widevine.md §3.3, playready.md §2). Data that cannot be read has none.
 func KIDs(box Box) []drm.KID {
 	var kids kidSet
 	for _, k := range box.KIDs {
 		kids.add(k)
 	}
-	if box.SystemID == WidevineSystemID {
+	switch box.SystemID {
+	case WidevineSystemID:
 		if d, err := ParseWidevineData(box.Data); err == nil {
 			for _, k := range d.KeyIDs {
+				kids.add(k)
+			}
+		}
+	case PlayReadySystemID:
+		if h, err := PlayReadyHeader(box); err == nil {
+			for _, k := range h.IDs() {
 				kids.add(k)
 			}
 		}
