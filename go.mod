@@ -3,6 +3,7 @@ module keyflow
 go 1.26
 
 require (
+	filippo.io/nistec v0.0.4
 	github.com/Eyevinn/dash-mpd v0.16.0
 	github.com/Eyevinn/mp4ff v0.56.0
 	github.com/HdrHistogram/hdrhistogram-go v1.4.0
