@@ -10,10 +10,11 @@ import (
 	"keyflow/drm/secret"
 )
 
-// Lengths in bytes of checksums and of the part of a key seed that counts.
+// Lengths in bytes of checksums, of a COCKTAIL key, and of the part of a key seed that counts.
 const (
 	lenChecksumCTR      = 8
 	lenChecksumCocktail = 7
+	lenKeyCocktail      = 7
 	lenCocktailBuffer   = 21
 	lenKeySeed          = 30
 )
@@ -31,8 +32,8 @@ func Checksum(algorithm string, kid drm.KID, key secret.Bytes) ([]byte, error) {
 		block.Encrypt(guid[:], guid[:])
 		return guid[:lenChecksumCTR], nil
 	case AlgorithmCocktail:
-		if key.Len() > lenCocktailBuffer {
-			return nil, fmt.Errorf("checksum of KID %s: the key has %d bytes, at most %d", kid, key.Len(), lenCocktailBuffer)
+		if key.Len() != lenKeyCocktail {
+			return nil, fmt.Errorf("checksum of KID %s: the key has %d bytes, want %d", kid, key.Len(), lenKeyCocktail)
 		}
 		buffer := make([]byte, lenCocktailBuffer)
 		copy(buffer, key.Reveal())

@@ -173,6 +173,7 @@ func FuzzMPD(f *testing.F) {
 		inSet(descriptor(uriWV, "AA*A") + descriptor(uriWV, "AAAA") + descriptor(uriWV, s1+s1)),
 		inSet("<!DOCTYPE x>"), "<!DOCTYPE html><html>", "<MPD/>", "<MPD><MPD/></MPD><MPD/>", "<a", "\ufeff<MPD>&lt;</MPD>",
 		inSet("<![CDATA[x]]><!-- --><?pi x?>"),
+		inSet(`<ContentProtection schemeIdUri="` + uriPR + `"><cenc:pssh>` + sample40 + `</cenc:pssh><mspr:pro>BgAAAAAA</mspr:pro><pro>AA==</pro></ContentProtection>`),
 	} {
 		f.Add([]byte(s))
 	}

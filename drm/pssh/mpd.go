@@ -48,7 +48,9 @@ type descriptor struct {
 	refID, ref string
 	scheme     drm.Scheme // of the value attribute of an mp4protection descriptor
 	kids       []drm.KID
-	pssh       int // pssh children so far
+	pssh, pro  int // pssh and mspr:pro children so far
+	// The first PlayReady object of either kind of child, nil if there is none yet.
+	boxObject, object *object
 }
 
 // psshText is an open pssh element.
@@ -224,7 +226,7 @@ func (r *mpdReader) protection(t xml.StartElement, place Place) {
 	}
 	for _, a := range t.Attr {
 		if a.Name.Local == "default_KID" {
-			r.checkSpace(a.Name, place, "default_KID")
+			r.checkSpace(a.Name, nsCENC, place, "default_KID")
 			r.defaultKIDs(d, a.Value)
 		}
 	}
@@ -253,33 +255,36 @@ func (r *mpdReader) defaultKIDs(d *descriptor, value string) {
 	}
 }
 
-// checkSpace notes a name of Common Encryption that is in another namespace; an undeclared prefix is one, too.
-func (r *mpdReader) checkSpace(name xml.Name, place Place, what string) {
-	if name.Space != nsCENC {
-		r.c.addNote(place, fmt.Sprintf("%s is in namespace %s, not %s: players may miss it", what, quote(name.Space), nsCENC))
+// checkSpace notes a name that is not in its namespace; an undeclared prefix is another one, too.
+func (r *mpdReader) checkSpace(name xml.Name, want string, place Place, what string) {
+	if name.Space != want {
+		r.c.addNote(place, fmt.Sprintf("%s is in namespace %s, not %s: players may miss it", what, quote(name.Space), want))
 	}
 }
 
 // inside starts a child of the open ContentProtection.
 func (r *mpdReader) inside(name xml.Name) {
-	switch {
-	case name.Local == "pssh":
-		if r.pssh++; !r.c.room(r.pssh-1, maxItems, "pssh elements") {
-			return
-		}
-		r.open.pssh++
-		place := r.open.place
-		place.Path = fmt.Sprintf("%s/pssh[%d]", place.Path, r.open.pssh)
-		r.checkSpace(name, place, "pssh")
-		r.text = &psshText{place: place, depth: len(r.stack)}
-	case name.Local == "pro" && name.Space == nsPlayReady:
-		if r.pssh++; !r.c.room(r.pssh-1, maxItems, "pssh elements") {
-			return
-		}
-		place := r.open.place
-		place.Path += "/pro"
-		r.text = &psshText{place: place, depth: len(r.stack), pro: true}
+	pro := name.Local == "pro" && (name.Space == nsPlayReady || r.open.of(PlayReadySystemID))
+	if name.Local != "pssh" && !pro {
+		return
 	}
+	if r.pssh++; !r.c.room(r.pssh-1, maxItems, "pssh elements") {
+		return
+	}
+	place, n, space := r.open.place, &r.open.pssh, nsCENC
+	if pro {
+		n, space = &r.open.pro, nsPlayReady
+	}
+	*n++
+	place.Path = fmt.Sprintf("%s/%s[%d]", place.Path, name.Local, *n)
+	r.checkSpace(name, space, place, name.Local)
+	r.text = &psshText{place: place, depth: len(r.stack), pro: pro}
+}
+
+// of reports whether the descriptor is that of a system.
+func (d *descriptor) of(system drm.SystemID) bool {
+	id, ok := systemOfURN(strings.TrimSpace(d.place.SchemeIDURI))
+	return ok && id == system
 }
 
 // close ends the innermost element. The decoder has checked that the tags match.
@@ -287,13 +292,14 @@ func (r *mpdReader) close() {
 	depth := len(r.stack)
 	if r.text != nil && depth == r.text.depth {
 		if r.text.pro {
-			r.object()
+			r.readObject()
 		} else {
 			r.boxes()
 		}
 		r.text = nil
 	}
 	if r.open != nil && depth == r.open.depth {
+		r.compareObjects()
 		if r.c.room(len(r.descs), maxItems, "ContentProtection elements") {
 			r.descs = append(r.descs, *r.open)
 		}
@@ -322,8 +328,9 @@ func (r *mpdReader) boxes() {
 		if len(found) > 1 {
 			f.Place.Path = fmt.Sprintf("%s/box[%d]", place.Path, i+1)
 		}
-		if id, ok := systemOfURN(strings.TrimSpace(place.SchemeIDURI)); ok && id != f.Box.SystemID {
-			r.c.addNote(f.Place, fmt.Sprintf("a box of %s in the descriptor of %s", label(f.Box.SystemID), label(id)))
+		r.checkSystem(f.Box.SystemID, f.Place, "a box")
+		if f.Box.SystemID == PlayReadySystemID && r.open.boxObject == nil {
+			r.open.boxObject = &object{f.Place.Path, f.Box.Data}
 		}
 		r.c.addBox(f.Box, nil, f.Place)
 	}
@@ -333,20 +340,10 @@ func (r *mpdReader) boxes() {
 	}
 }
 
-// object makes a box of the mspr:pro element that just ended. One that cannot be read is a note: clients take the box.
-func (r *mpdReader) object() {
-	place := r.text.place
-	pro, _, err := decodeBase64(r.text.text.String())
-	if err != nil {
-		r.c.addNote(place, "a PlayReady object (mspr:pro) that is not base64: "+err.Seen)
-		return
-	}
-	if _, err := ParsePRO(pro); err != nil {
-		r.c.addNote(place, "a PlayReady object (mspr:pro) that cannot be read: "+err.Error())
-		return
-	}
-	if box, err := boxOfPRO(pro); err == nil {
-		r.c.addBox(box, nil, place)
+// checkSystem notes what belongs to another system than its descriptor.
+func (r *mpdReader) checkSystem(system drm.SystemID, place Place, what string) {
+	if id, ok := systemOfURN(strings.TrimSpace(place.SchemeIDURI)); ok && id != system {
+		r.c.addNote(place, fmt.Sprintf("%s of %s in the descriptor of %s", what, label(system), label(id)))
 	}
 }
 

@@ -87,7 +87,7 @@ func TestMPD(t *testing.T) {
   </Period>
 ` + closeMPD
 	c := findMPD(t, mpd)
-	if len(c.Problems) != 0 || len(c.Notes) != 1 || !strings.Contains(c.Notes[0].String(), "ContentProtection[3]/pro at byte ") ||
+	if len(c.Problems) != 0 || len(c.Notes) != 1 || !strings.Contains(c.Notes[0].String(), "ContentProtection[3]/pro[1] at byte ") ||
 		!strings.Contains(c.Notes[0].Text, "mspr:pro") {
 		t.Errorf("problems %v, notes %v; want the note on mspr:pro alone", c.Problems, c.Notes)
 	}

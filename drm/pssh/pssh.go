@@ -1,5 +1,5 @@
 // Package pssh finds, parses and builds Protection System Specific Header boxes (ISO/IEC 23001-7, 8.1; sheet widevine.md
-// §3), and reads the Widevine data in them.
+// §3), and reads the Widevine data and the PlayReady objects in them (sheet playready.md §1 to §5).
 //
 // [Find] takes an MPD, an init or media segment, plain boxes or their text, recognises it from its bytes and lists every
 // box with its place, and every default_KID with its protection scheme. [Parse] and [ParseText] read concatenated boxes,

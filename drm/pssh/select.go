@@ -34,6 +34,27 @@ func Select(boxes []Box, system drm.System) (Box, error) {
 	return Box{}, fmt.Errorf("select pssh box: %w", err)
 }
 
+// Cover returns boxes of the system that together ask for all of the KIDs: the one that [Select] chooses, and then each further
+// one that asks for a KID which those before it do not. Widevine boxes usually hold every KID of the content, PlayReady headers
+// of version 4.0 one each. KIDs that no box asks for are left uncovered. The error is that of Select.
+func Cover(boxes []Box, system drm.System, kids []drm.KID) ([]Box, error) {
+	first, err := Select(boxes, system)
+	if err != nil {
+		return nil, err
+	}
+	chosen, covered := []Box{first}, KIDs(first)
+	for _, b := range boxes {
+		if b.SystemID != IDOf(system) || len(b.Data) == 0 {
+			continue
+		}
+		own := KIDs(b)
+		if slices.ContainsFunc(own, func(k drm.KID) bool { return slices.Contains(kids, k) && !slices.Contains(covered, k) }) {
+			chosen, covered = append(chosen, b), append(covered, own...)
+		}
+	}
+	return chosen, nil
+}
+
 // summary names the systems of the boxes, each once.
 func summary(boxes []Box) string {
 	const most = 8

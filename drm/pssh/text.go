@@ -32,8 +32,12 @@ func parseText(s string, mode Mode) ([]Found, []Note, error) {
 	return found, notes, err
 }
 
-// explainData gives err a better hint if the bytes are Widevine data that lacks its box, a common slip.
+// explainData gives err a better hint if the bytes are the Data of a box that lacks its box, a common slip.
 func explainData(b []byte, err error) error {
+	if p, perr := ParsePRO(b); perr == nil && p.Header() != nil {
+		return &Error{Offset: 0, Expected: "a pssh box", Seen: "a bare PlayReady object", Err: err,
+			Hint: "this is the Data of a PlayReady box without the box, as the MPD's mspr:pro has it: give the MPD, or the text of cenc:pssh"}
+	}
 	d, derr := ParseWidevineData(b)
 	if derr != nil || len(d.KeyIDs)+len(d.ContentID) == 0 {
 		return err

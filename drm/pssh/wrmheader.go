@@ -1,14 +1,12 @@
 package pssh
 
 import (
-	"encoding/base64"
 	"encoding/binary"
 	"encoding/xml"
 	"errors"
-	"fmt"
 	"slices"
-	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf16"
 
 	"keyflow/drm"
@@ -45,14 +43,15 @@ type WRMHeader struct {
 	LAURL            string // license acquisition
 	LUIURL           string // page for people
 	DomainServiceID  string // base64 of a GUID
-	CustomAttributes string // what stands inside the element, as found
-	DecryptorSetup   string
+	CustomAttributes string // what stands inside the element, as found; its own attributes are in XML only
+	DecryptorSetup   string // "" or ONDEMAND
 	LicenseRequested string // "", true or false
 
-	// XML is the header as found, in UTF-8: a challenge carries it as it is.
+	// XML is the header as found, in UTF-8, without what may stand before and behind its root element: a challenge carries it
+	// as it is.
 	XML string
-	// Notes say where the header breaks the rules of canonical XML, so that servers that canonicalize it and servers that
-	// don't would compute different digests.
+	// Notes tell what is odd but readable, above all where the header breaks the rules of canonical XML, so that servers that
+	// canonicalize it and servers that don't would compute different digests.
 	Notes []string
 }
 
@@ -72,187 +71,117 @@ func (h *WRMHeader) IDs() []drm.KID {
 	return ids
 }
 
-// ParseWRMHeader reads a header in UTF-16LE. A version that is not known, a document type declaration, or what breaks the rules
-// of its version is an [*Error].
+// ParseWRMHeader reads a header in UTF-16LE, as a PlayReady object has it. A version that is not known, a document type
+// declaration, or what breaks the rules of its version is an [*Error].
 func ParseWRMHeader(text []byte) (*WRMHeader, error) {
-	if len(text)%2 != 0 || len(text) > maxPRO {
-		return nil, headerError("an even number of bytes, at most "+strconv.Itoa(maxPRO), count(len(text), "byte"))
+	h, err := parseUTF16(text)
+	if err != nil {
+		return nil, err
 	}
-	units := make([]uint16, len(text)/2)
-	for i := range units {
-		units[i] = binary.LittleEndian.Uint16(text[2*i:])
-	}
-	return parseHeader(string(utf16.Decode(units)))
+	return h, nil
 }
+
+// ParseWRMHeaderXML reads a header in UTF-8, as a challenge carries it: the element alone, which declares its namespaces itself.
+// For the rest it does what [ParseWRMHeader] does.
+func ParseWRMHeaderXML(text string) (*WRMHeader, error) {
+	h, err := parseHeader(text)
+	if err != nil {
+		return nil, err
+	}
+	return h, nil
+}
+
+// headerBounds limit a header; 1 KB of it is recommended. A character of two bytes in UTF-16 has up to three in UTF-8.
+var headerBounds = xmltree.Bounds{Bytes: maxPRO / 2 * 3, Elements: 4096, Depth: 16}
 
 func headerError(expected, seen string) *Error {
 	return &Error{Where: "WRMHEADER", Offset: -1, Expected: expected, Seen: seen, Hint: hintWrongHeader}
 }
 
-func parseHeader(text string) (*WRMHeader, error) {
+// inHeader makes an error on XML one on the header.
+func inHeader(err error) *Error {
+	e := headerError("well-formed XML", printable(err.Error()))
+	var xmlError *xmltree.Error
+	if errors.As(err, &xmlError) {
+		e.Expected, e.Seen = xmlError.Expected, printable(xmlError.Seen)
+	}
+	return e
+}
+
+func parseUTF16(text []byte) (*WRMHeader, *Error) {
+	s, err := decodeUTF16(text)
+	if err != nil {
+		return nil, err
+	}
+	return parseHeader(s)
+}
+
+// decodeUTF16 decodes UTF-16LE. A surrogate without its twin is an error: a challenge could not carry it as found.
+func decodeUTF16(text []byte) (string, *Error) {
+	switch {
+	case len(text) > maxPRO:
+		return "", headerError("at most "+count(maxPRO, "byte"), count(len(text), "byte"))
+	case len(text)%2 != 0:
+		return "", headerError("UTF-16, an even number of bytes", count(len(text), "byte"))
+	}
+	units := make([]uint16, len(text)/2)
+	for i := range units {
+		units[i] = binary.LittleEndian.Uint16(text[2*i:])
+	}
+	for i := 0; i < len(units); i++ {
+		if !utf16.IsSurrogate(rune(units[i])) {
+			continue
+		}
+		if i+1 == len(units) || utf16.DecodeRune(rune(units[i]), rune(units[i+1])) == unicode.ReplacementChar {
+			err := headerError("UTF-16", "half of a surrogate pair")
+			err.Offset = int64(2 * i)
+			return "", err
+		}
+		i++
+	}
+	return string(utf16.Decode(units)), nil
+}
+
+func parseHeader(text string) (*WRMHeader, *Error) {
+	text, notes := afterProlog(text)
+	if strings.HasPrefix(text, "<?") || strings.HasPrefix(text, "\ufeff") { // xmltree would take another prolog
+		return nil, headerError("the root element WRMHEADER", quote(text))
+	}
 	root, err := xmltree.Parse(text, headerBounds)
 	if err != nil {
 		return nil, inHeader(err)
 	}
-	h := &WRMHeader{XML: text, Version: root.Attr("version")}
 	if root.Name != (xml.Name{Space: nsWRMHeader, Local: "WRMHEADER"}) {
 		return nil, headerError("the root element WRMHEADER of "+nsWRMHeader, quote(root.Name.Local)+" of "+quote(root.Name.Space))
 	}
+	h := &WRMHeader{XML: root.Raw(), Version: root.Attr("version"), Notes: notes}
 	if !slices.Contains(headerVersions, h.Version) {
 		return nil, headerError("version "+strings.Join(headerVersions, ", "), quote(h.Version))
 	}
-	for mark, what := range map[string]string{"/>": "an element without an end tag", "='": "an attribute in single quotes", "\r": "a carriage return", "<?": "a processing instruction"} {
-		if strings.Contains(text, mark) {
-			h.Notes = append(h.Notes, what+": not canonical, servers may compute another digest of it")
-		}
+	if h.XML != text {
+		h.note("white space or comments around the root element" + notCanonical)
 	}
-	slices.Sort(h.Notes)
+	h.Notes = append(h.Notes, uncanonical(root)...)
 	if err := h.readData(root); err != nil {
-		return nil, inHeader(err)
+		return nil, err
 	}
-	return h, h.check()
+	if err := h.check(); err != nil {
+		return nil, err
+	}
+	return h, nil
 }
 
-// readData takes the element DATA into the header's fields.
-func (h *WRMHeader) readData(root *xmltree.Node) error {
-	data, err := root.Only("DATA")
-	if err != nil {
-		return err
+// afterProlog returns the text without byte order mark and XML declaration, which a header must not have, with a note on each.
+// What encoding the declaration names does not matter: the text is decoded already.
+func afterProlog(text string) (rest string, notes []string) {
+	if after, ok := strings.CutPrefix(text, "\ufeff"); ok {
+		text, notes = after, append(notes, "a byte order mark"+notCanonical)
 	}
-	if data == nil {
-		if h.Version == Header40 {
-			return headerError("an element DATA", "none")
-		}
-		return nil
+	if declaration, after, ok := strings.Cut(text, "?>"); ok && len(declaration) > len(xmlTarget) && declaration[:len(xmlTarget)] == xmlTarget &&
+		strings.IndexByte(spaces, declaration[len(xmlTarget)]) >= 0 {
+		text, notes = strings.TrimLeft(after, spaces), append(notes, "an XML declaration"+notCanonical)
 	}
-	for name, field := range map[string]*string{
-		"LA_URL": &h.LAURL, "LUI_URL": &h.LUIURL, "DS_ID": &h.DomainServiceID, "CUSTOMATTRIBUTES": &h.CustomAttributes, "DECRYPTORSETUP": &h.DecryptorSetup,
-	} {
-		n, err := data.Only(name)
-		switch {
-		case err != nil:
-			return err
-		case n == nil:
-			continue
-		}
-		*field = strings.TrimSpace(n.Text)
-		if name == "CUSTOMATTRIBUTES" {
-			*field = n.Inner()
-		}
-		if *field == "" && h.Version != Header40 {
-			return headerError("content in "+name, "an empty element")
-		}
-	}
-	if h.Version == Header40 {
-		return h.readKID40(data)
-	}
-	return h.readKIDs(data)
+	return text, notes
 }
 
-func (h *WRMHeader) readKID40(data *xmltree.Node) error {
-	info, err := data.Only("PROTECTINFO")
-	if err != nil || info == nil {
-		return errors.Join(err, headerError("an element PROTECTINFO", "none"))
-	}
-	id, err := data.Only("KID")
-	if err != nil || id == nil {
-		return errors.Join(err, headerError("an element KID", "none"))
-	}
-	algorithm, err := text(info, "ALGID")
-	if err != nil {
-		return err
-	}
-	checksum, err := text(data, "CHECKSUM")
-	if err != nil {
-		return err
-	}
-	return h.addKID(id.Text, algorithm, checksum)
-}
-
-// text returns what stands in the only child of the name, "" if there is none.
-func text(parent *xmltree.Node, name string) (string, error) {
-	n, err := parent.Only(name)
-	if err != nil || n == nil {
-		return "", err
-	}
-	return strings.TrimSpace(n.Text), nil
-}
-
-func (h *WRMHeader) readKIDs(data *xmltree.Node) error {
-	info, err := data.Only("PROTECTINFO")
-	if err != nil || info == nil {
-		return err
-	}
-	h.LicenseRequested = info.Attr("LICENSEREQUESTED")
-	parent := info
-	if h.Version != Header41 {
-		if parent, err = info.Only("KIDS"); err != nil || parent == nil {
-			return err
-		}
-	}
-	for _, n := range parent.Children {
-		if n.Name.Local != "KID" {
-			continue
-		}
-		if strings.TrimSpace(n.Text) != "" || len(n.Children) > 0 {
-			return headerError("an empty element KID with its value in an attribute", "content in it")
-		}
-		if err := h.addKID(n.Attr("VALUE"), n.Attr("ALGID"), n.Attr("CHECKSUM")); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (h *WRMHeader) addKID(value, algorithm, checksum string) error {
-	b, err := base64.StdEncoding.DecodeString(strings.TrimSpace(value))
-	if err != nil || len(b) != lenKID {
-		return headerError("a KID, base64 of 16 bytes", quote(value))
-	}
-	k := HeaderKID{KID: KIDOfGUID([16]byte(b)), Algorithm: algorithm}
-	if checksum = strings.TrimSpace(checksum); checksum != "" {
-		if k.Checksum, err = base64.StdEncoding.DecodeString(checksum); err != nil || len(k.Checksum) == 0 || len(k.Checksum) > 8 {
-			return headerError("a CHECKSUM, base64 of 7 or 8 bytes", quote(checksum))
-		}
-	}
-	if len(h.KIDs) == maxDefaultKIDs {
-		return headerError(fmt.Sprintf("at most %d KIDs", maxDefaultKIDs), "more")
-	}
-	h.KIDs = append(h.KIDs, k)
-	return nil
-}
-
-// check enforces the rules of the header's version.
-func (h *WRMHeader) check() error {
-	if h.Version == Header41 && len(h.KIDs) > 1 {
-		return headerError("at most one KID in version "+h.Version, strconv.Itoa(len(h.KIDs)))
-	}
-	for _, k := range h.KIDs {
-		switch {
-		case k.Algorithm == "" && h.Version != Header43:
-			return headerError("an ALGID", "none")
-		case !slices.Contains([]string{"", AlgorithmAESCTR, AlgorithmAESCBC, AlgorithmCocktail}, k.Algorithm), k.Algorithm == AlgorithmAESCBC && h.Version != Header43:
-			return headerError("an ALGID of version "+h.Version, quote(k.Algorithm))
-		case k.Algorithm == AlgorithmAESCBC && k.Checksum != nil:
-			return headerError("no CHECKSUM with AESCBC", "one")
-		case h.Version == Header43 && k.Algorithm != h.KIDs[0].Algorithm:
-			return headerError("one ALGID for all KIDs", quote(h.KIDs[0].Algorithm)+" and "+quote(k.Algorithm))
-		}
-	}
-	if h.DecryptorSetup != "" && h.DecryptorSetup != "ONDEMAND" {
-		return headerError("DECRYPTORSETUP ONDEMAND", quote(h.DecryptorSetup))
-	}
-	return nil
-}
-
-// headerBounds limit a header; 1 KB of it is recommended.
-var headerBounds = xmltree.Bounds{Bytes: maxPRO, Elements: 4096, Depth: 16}
-
-// inHeader makes an error on XML one on the header.
-func inHeader(err error) error {
-	var e *xmltree.Error
-	if errors.As(err, &e) {
-		return headerError(e.Expected, e.Seen)
-	}
-	return err
-}
+const xmlTarget = "<?xml"
