@@ -5,64 +5,108 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"slices"
+	"strings"
 	"time"
 
 	"keyflow/drm/playready/ecc"
 )
 
-// Issue returns a copy of the certificate, signed by the issuer: with the digest of its first key, Raw and SignedLen. Unknown
-// attributes are left out.
+// Issue returns the certificate, signed by the issuer: with the digest of its first key, and with what [ParseCertificate]
+// reads of it. It writes the attributes in the order of sheet playready.md §10, the unknown ones after them, and extended
+// data after the signature. What [Parse] would refuse is an error; what only a [Verifier] refuses is issued.
 func (c Certificate) Issue(issuer ecc.PrivateKey) (*Certificate, error) {
-	if len(c.Keys) == 0 {
-		return nil, errors.New("issue certificate: it has no key")
-	}
-	c.Digest, c.Issuer, c.Unknown = sha256.Sum256(c.Keys[0].Public[:]), issuer.Public(), nil
-	c.Raw = c.signedPart()
-	c.SignedLen = len(c.Raw)
-	binary.BigEndian.PutUint32(c.Raw[8:], uint32(c.SignedLen+attributeHeaderLen+signatureBodyLen))
-	binary.BigEndian.PutUint32(c.Raw[12:], uint32(c.SignedLen))
-	var err error
-	if c.Signature, err = issuer.Sign(c.Raw); err != nil {
+	issued, err := c.issue(issuer)
+	if err != nil {
 		return nil, fmt.Errorf("issue certificate: %w", err)
 	}
-	body := binary.BigEndian.AppendUint16(nil, signatureECDSA)
-	body = binary.BigEndian.AppendUint16(body, ecc.SignatureLen)
-	body = append(body, c.Signature...)
-	body = binary.BigEndian.AppendUint32(body, keyBits)
-	body = append(body, c.Issuer[:]...)
-	c.Raw = appendAttribute(c.Raw, flagMustUnderstand, tagSignature, body)
-	return &c, nil
+	return issued, nil
+}
+
+func (c Certificate) issue(issuer ecc.PrivateKey) (*Certificate, error) {
+	if len(c.Keys) == 0 {
+		return nil, errors.New("it has no key")
+	}
+	if m := c.Manufacturer; strings.Contains(m.Name+m.Model+m.Number, "\x00") {
+		return nil, errors.New("a text of the manufacturer holds a NUL")
+	}
+	c.Digest = sha256.Sum256(c.Keys[0].Public[:])
+	if len(c.Extended) > 0 {
+		c.Flags |= flagExtended
+	}
+	raw, err := c.signedPart()
+	if err != nil {
+		return nil, err
+	}
+	var extended []byte
+	for _, a := range c.Extended {
+		extended = appendAttribute(extended, a.Flags, a.Tag, a.Body)
+	}
+	binary.BigEndian.PutUint32(raw[8:], uint32(len(raw)+attributeHeaderLen+signatureBodyLen+len(extended)))
+	binary.BigEndian.PutUint32(raw[12:], uint32(len(raw)))
+	signature, err := signatureBody(raw, issuer)
+	if err != nil {
+		return nil, err
+	}
+	raw = appendAttribute(raw, flagMustUnderstand, tagSignature, signature)
+	return ParseCertificate(append(raw, extended...))
+}
+
+// signatureBody returns the body of the signature attribute.
+func signatureBody(signed []byte, issuer ecc.PrivateKey) ([]byte, error) {
+	signature, err := issuer.Sign(signed)
+	if err != nil {
+		return nil, err
+	}
+	public := issuer.Public()
+	b := binary.BigEndian.AppendUint16(nil, signatureECDSA)
+	b = binary.BigEndian.AppendUint16(b, ecc.SignatureLen)
+	b = append(b, signature...)
+	b = binary.BigEndian.AppendUint32(b, keyBits)
+	return append(b, public[:]...), nil
 }
 
 // signedPart returns header and attributes; the lengths in the header are still to be filled in.
-func (c *Certificate) signedPart() []byte {
-	b := append([]byte("CERT"), 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0)
-	b = appendAttribute(b, flagMustUnderstand, tagBasic, c.basic())
+func (c *Certificate) signedPart() ([]byte, error) {
+	basic, err := c.basic()
+	if err != nil {
+		return nil, err
+	}
+	b := append([]byte("CERT"), words(1, 0, 0)...)
+	b = appendAttribute(b, flagMustUnderstand, tagBasic, basic)
 	if d := c.Device; d != nil {
 		b = appendAttribute(b, flagMustUnderstand, tagDevice, words(d.MaxLicense, d.MaxHeader, d.MaxChainDepth))
 	}
-	b = appendAttribute(b, flagMustUnderstand, tagFeatures, words(append([]uint32{uint32(len(c.Features))}, c.Features...)...))
+	b = appendAttribute(b, flagMustUnderstand, tagFeatures, append(words(uint32(len(c.Features))), words(c.Features...)...))
 	b = appendAttribute(b, flagMustUnderstand, tagKeys, c.keys())
-	m := words(c.Manufacturer.Flags)
-	for _, text := range []string{c.Manufacturer.Name, c.Manufacturer.Model, c.Manufacturer.Number} {
-		m = binary.BigEndian.AppendUint32(m, uint32(len(text)+1))
-		m = append(m, text...)
-		m = append(m, make([]byte, 1+(3-len(text)%4))...)
+	b = appendAttribute(b, 0, tagManufacturer, c.Manufacturer.body())
+	for _, a := range c.Unknown {
+		b = appendAttribute(b, a.Flags, a.Tag, a.Body)
 	}
-	return appendAttribute(b, 0, tagManufacturer, m)
+	return b, nil
 }
 
-func (c *Certificate) basic() []byte {
-	expiry := uint32(neverExpires)
+func (m Manufacturer) body() []byte {
+	b := words(m.Flags)
+	for _, text := range []string{m.Name, m.Model, m.Number} {
+		b = binary.BigEndian.AppendUint32(b, uint32(len(text)+1))
+		b = append(b, text...)
+		b = append(b, make([]byte, 4-len(text)%4)...) // the NUL, and zeros up to a multiple of 4
+	}
+	return b
+}
+
+func (c *Certificate) basic() ([]byte, error) {
+	expiry := int64(neverExpires)
 	if !c.Expires.IsZero() {
-		expiry = uint32(min(max(c.Expires.Unix(), 0), neverExpires-1))
+		if expiry = c.Expires.Unix(); expiry < 0 || expiry >= neverExpires {
+			return nil, fmt.Errorf("it expires at %s, which 32 bits of Unix seconds cannot say", c.Expires.UTC().Format(time.RFC3339))
+		}
 	}
 	b := append([]byte(nil), c.ID[:]...)
 	b = append(b, words(c.SecurityLevel, c.Flags, uint32(c.Type))...)
 	b = append(b, c.Digest[:]...)
-	b = append(b, words(expiry)...)
-	return append(b, c.ClientID[:]...)
+	b = append(b, words(uint32(expiry))...)
+	return append(b, c.ClientID[:]...), nil
 }
 
 func (c *Certificate) keys() []byte {
@@ -80,8 +124,9 @@ func (c *Certificate) keys() []byte {
 	return b
 }
 
+// words returns the numbers, 4 bytes each.
 func words(values ...uint32) []byte {
-	var b []byte
+	b := make([]byte, 0, 4*len(values))
 	for _, v := range values {
 		b = binary.BigEndian.AppendUint32(b, v)
 	}
@@ -95,14 +140,15 @@ func appendAttribute(b []byte, flags, tag uint16, body []byte) []byte {
 	return append(b, body...)
 }
 
-// Join makes a chain of certificates, leaf first.
+// Join makes a chain of certificates, leaf first, of which only Raw counts. It reads the chain as [Parse] does and verifies
+// nothing.
 func Join(certificates ...*Certificate) (*Chain, error) {
-	var body []byte
+	b := append([]byte("CHAI"), words(1, 0, 0, uint32(len(certificates)))...)
 	for _, c := range certificates {
-		body = append(body, c.Raw...)
+		b = append(b, c.Raw...)
 	}
-	b := append([]byte("CHAI"), words(1, uint32(chainHeaderLen+len(body)), 0, uint32(len(certificates)))...)
-	return Parse(slices.Concat(b, body))
+	binary.BigEndian.PutUint32(b[8:], uint32(len(b)))
+	return Parse(b)
 }
 
 // NewIssuer returns the template of a harness's issuer.
@@ -128,6 +174,14 @@ func NewServer(id [16]byte, key ecc.PublicKey) Certificate {
 	return Certificate{
 		ID: id, SecurityLevel: 3000, Type: TypeServer, Keys: []Key{{Public: key, Usages: []Usage{UsageSignResponse}}},
 		Manufacturer: Manufacturer{Name: harness, Model: "Server", Number: "1"},
+	}
+}
+
+// NewCRLSigner returns the template of a harness's signer of revocation lists. As in real chains it states no security level.
+func NewCRLSigner(id [16]byte, key ecc.PublicKey) Certificate {
+	return Certificate{
+		ID: id, Type: TypeCRLSigner, Keys: []Key{{Public: key, Usages: []Usage{UsageSignCRL}}},
+		Manufacturer: Manufacturer{Name: harness, Model: "CRL signer", Number: "1"},
 	}
 }
 

@@ -4,12 +4,15 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"keyflow/drm/playready/ecc"
 )
 
-// Parse reads a chain strictly: every length is exact, and nothing follows. It verifies no signature, see [Chain.Verify].
+// Parse reads a chain strictly: every length is exact, and nothing follows. It verifies no signature, see [Verifier]. Its errors
+// name the certificate, counted from the leaf, 0, the attribute and the byte: of the certificate if they name one, otherwise
+// of the chain.
 func Parse(b []byte) (*Chain, error) {
 	chain, err := parseChain(b)
 	if err != nil {
@@ -22,42 +25,39 @@ func parseChain(b []byte) (*Chain, error) {
 	if len(b) > MaxChainLen {
 		return nil, fmt.Errorf("%d bytes, at most %d are read", len(b), MaxChainLen)
 	}
-	r := &reader{buf: b}
-	if magic := r.take(4, "magic"); r.err == nil && string(magic) != "CHAI" {
-		return nil, errors.New("does not begin with CHAI")
-	}
-	if v := r.u32("version"); r.err == nil && v != 1 {
-		return nil, fmt.Errorf("version %d, want 1", v)
-	}
-	if n := r.u32("length"); r.err == nil && int64(n) != int64(len(b)) {
-		return nil, fmt.Errorf("states %d bytes, has %d", n, len(b))
-	}
-	r.u32("flags")
+	r := &reader{buf: bytes.Clone(b)}
+	r.magic("CHAI")
+	r.exactly(1, "version")
+	r.exactly(uint32(len(b)), "length in bytes")
+	r.exactly(0, "flags")
 	n := r.count("certificates", certHeaderLen, MaxCertificates)
+	if n == 0 {
+		r.fail("no certificate")
+	}
 	if r.err != nil {
 		return nil, r.err
 	}
-	if n == 0 {
-		return nil, errors.New("no certificate")
-	}
-	chain := &Chain{Raw: bytes.Clone(b)}
+	chain := &Chain{Raw: r.buf, Certificates: make([]*Certificate, n)}
 	for i := range n {
-		c, rest, err := parseCertificate(r.buf)
+		c, err := parseCertificate(r.buf[r.at:])
 		if err != nil {
-			return nil, fmt.Errorf("certificate %d: %w", i, err)
+			return nil, fmt.Errorf("certificate %d, which begins at byte %d: %w", i, r.at, err)
 		}
-		chain.Certificates = append(chain.Certificates, c)
-		r.buf = rest
+		chain.Certificates[i] = c
+		r.at += len(c.Raw)
 	}
-	r.end("after the last certificate")
+	r.end()
 	return chain, r.err
 }
 
-// ParseCertificate reads one certificate, as issuers keep it.
+// ParseCertificate reads one certificate, as issuers keep it, as strictly as [Parse].
 func ParseCertificate(b []byte) (*Certificate, error) {
-	c, rest, err := parseCertificate(b)
-	if err == nil && len(rest) > 0 {
-		err = fmt.Errorf("%d bytes too many", len(rest))
+	if len(b) > MaxChainLen {
+		return nil, fmt.Errorf("certificate: %d bytes, at most %d are read", len(b), MaxChainLen)
+	}
+	c, err := parseCertificate(bytes.Clone(b))
+	if err == nil && len(c.Raw) < len(b) {
+		err = fmt.Errorf("byte %d: %d bytes too many", len(c.Raw), len(b)-len(c.Raw))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("certificate: %w", err)
@@ -65,73 +65,80 @@ func ParseCertificate(b []byte) (*Certificate, error) {
 	return c, nil
 }
 
-func parseCertificate(b []byte) (*Certificate, []byte, error) {
+// parseCertificate reads the certificate at the beginning of b and keeps parts of b.
+func parseCertificate(b []byte) (*Certificate, error) {
 	r := &reader{buf: b}
-	if magic := r.take(4, "magic"); r.err == nil && string(magic) != "CERT" {
-		return nil, nil, errors.New("does not begin with CERT")
-	}
-	if v := r.u32("version"); r.err == nil && v != 1 {
-		return nil, nil, fmt.Errorf("version %d, want 1", v)
-	}
+	r.magic("CERT")
+	r.exactly(1, "version")
 	total, signed := r.u32("length"), r.u32("signed length")
-	switch {
-	case r.err != nil:
-		return nil, nil, r.err
-	case int64(total) > int64(len(b)) || total < certHeaderLen:
-		return nil, nil, fmt.Errorf("states %d bytes, %d are left", total, len(b))
-	case signed > total || signed < certHeaderLen:
-		return nil, nil, fmt.Errorf("%d of %d bytes are signed", signed, total)
+	if int64(total) > int64(len(b)) || total < certHeaderLen {
+		r.failAt(8, "states %d bytes, %d are left", total, len(b))
 	}
-	c := &Certificate{Raw: bytes.Clone(b[:total]), SignedLen: int(signed)}
-	if err := c.parseAttributes(); err != nil {
-		return nil, nil, err
+	if signed > total || signed < certHeaderLen {
+		r.failAt(12, "states that %d of %d bytes are signed", signed, total)
 	}
-	return c, b[total:], nil
+	if r.err != nil {
+		return nil, r.err
+	}
+	c := &Certificate{Raw: b[:total:total], SignedLen: int(signed)}
+	return c, c.parseAttributes()
 }
 
-// parseAttributes reads the attributes. The signature begins where the signed part ends; only extended data may follow it.
+// parseAttributes reads the attributes, in any order. The signature begins where the signed part ends; only extended data may
+// follow it, and only if the basic information announces it: what follows is not signed.
 func (c *Certificate) parseAttributes() error {
-	seen := map[uint16]bool{}
+	seen := make([]uint16, 0, 8)
 	for at := certHeaderLen; at < len(c.Raw); {
-		r := &reader{buf: c.Raw[at:]}
-		flags, tag, length := r.u16("attribute flags"), r.u16("attribute tag"), r.u32("attribute length")
+		r := &reader{buf: c.Raw, at: at}
+		a := Attribute{Flags: r.u16("attribute flags"), Tag: r.u16("attribute tag")}
+		length := r.u32("attribute length")
 		if r.err != nil {
 			return r.err
 		}
-		if length < attributeHeaderLen || int64(length) > int64(len(c.Raw)-at) {
-			return fmt.Errorf("attribute %04x at byte %d: length %d of %d bytes left", tag, at, length, len(c.Raw)-at)
-		}
-		switch {
-		case seen[tag]:
-			return fmt.Errorf("attribute %04x stands twice", tag)
-		case len(seen) == maxAttributes:
-			return fmt.Errorf("more than %d attributes", maxAttributes)
-		case (tag == tagSignature) != (at == c.SignedLen) && !seen[tagSignature]:
-			return fmt.Errorf("attribute %04x at byte %d: the signature begins where the signed part ends, at %d", tag, at, c.SignedLen)
-		case seen[tagSignature] && c.Flags&flagExtended == 0:
-			return fmt.Errorf("attribute %04x follows the signature", tag)
-		}
-		seen[tag] = true
-		if err := c.parseAttribute(flags, tag, c.Raw[at+attributeHeaderLen:at+int(length)]); err != nil {
-			return fmt.Errorf("attribute %04x at byte %d: %w", tag, at, err)
+		if err := c.place(a.Tag, at, length, seen); err != nil {
+			return fmt.Errorf("attribute %04x at byte %d: %w", a.Tag, at, err)
 		}
 		at += int(length)
+		r.buf = c.Raw[:at:at]
+		a.Body = r.buf[r.at:]
+		c.parseAttribute(a, r, slices.Contains(seen, tagSignature))
+		if r.err != nil {
+			return fmt.Errorf("attribute %04x at byte %d: %w", a.Tag, at-int(length), r.err)
+		}
+		seen = append(seen, a.Tag)
 	}
 	for _, tag := range []uint16{tagBasic, tagKeys, tagSignature} {
-		if !seen[tag] {
+		if !slices.Contains(seen, tag) {
 			return fmt.Errorf("attribute %04x is missing", tag)
 		}
 	}
 	return nil
 }
 
-func (c *Certificate) parseAttribute(flags, tag uint16, body []byte) error {
-	r := &reader{buf: body}
-	switch tag {
+// place reports why an attribute of a length may not stand at the offset, after those that were seen.
+func (c *Certificate) place(tag uint16, at int, length uint32, seen []uint16) error {
+	switch signed := slices.Contains(seen, tagSignature); {
+	case length < attributeHeaderLen || int64(length) > int64(len(c.Raw)-at):
+		return fmt.Errorf("states %d bytes, %d are left", length, len(c.Raw)-at)
+	case slices.Contains(seen, tag):
+		return errors.New("stands twice")
+	case len(seen) == maxAttributes:
+		return fmt.Errorf("more than %d attributes", maxAttributes)
+	case signed && (c.Flags&flagExtended == 0 || tag < tagExtendedFirst || tag > tagExtendedLast):
+		return errors.New("may not follow the signature")
+	case !signed && (tag == tagSignature) != (at == c.SignedLen):
+		return fmt.Errorf("the signature begins where the signed part ends, at byte %d", c.SignedLen)
+	}
+	return nil
+}
+
+// parseAttribute reads the body, at which the reader stands.
+func (c *Certificate) parseAttribute(a Attribute, r *reader, extended bool) {
+	switch a.Tag {
 	case tagBasic:
 		c.parseBasic(r)
 	case tagDevice:
-		c.Device = &Device{r.u32("maximum license"), r.u32("maximum header"), r.u32("maximum chain depth")}
+		c.Device = &Device{MaxLicense: r.u32("maximum license"), MaxHeader: r.u32("maximum header"), MaxChainDepth: r.u32("maximum chain depth")}
 	case tagFeatures:
 		for range r.count("features", 4, maxFeatures) {
 			c.Features = append(c.Features, r.u32("feature"))
@@ -139,18 +146,18 @@ func (c *Certificate) parseAttribute(flags, tag uint16, body []byte) error {
 	case tagKeys:
 		c.parseKeys(r)
 	case tagManufacturer:
-		c.Manufacturer = Manufacturer{r.u32("flags"), r.text("name"), r.text("model"), r.text("model number")}
+		c.Manufacturer = Manufacturer{Flags: r.u32("flags"), Name: r.text("name"), Model: r.text("model name"), Number: r.text("model number")}
 	case tagSignature:
 		c.parseSignature(r)
 	default:
-		if flags&flagMustUnderstand != 0 && (tag < tagFirstKnown || tag > tagLastKnown) {
-			return errors.New("must be understood, and is not known")
+		if extended {
+			c.Extended = append(c.Extended, a)
+		} else {
+			c.Unknown = append(c.Unknown, a)
 		}
-		c.Unknown = append(c.Unknown, Attribute{flags, tag, bytes.Clone(body)})
-		return nil
+		return
 	}
-	r.end("at its end")
-	return r.err
+	r.end()
 }
 
 func (c *Certificate) parseBasic(r *reader) {
@@ -164,52 +171,25 @@ func (c *Certificate) parseBasic(r *reader) {
 }
 
 func (c *Certificate) parseKeys(r *reader) {
-	for range r.count("keys", 76, maxKeys) {
-		if kind, bits := r.u16("key type"), r.u16("key length"); r.err == nil && (kind != keyTypeP256 || bits != keyBits) {
-			r.fail("key of type %d with %d bits, want type %d with %d", kind, bits, keyTypeP256, keyBits)
-		}
-		k := Key{Flags: r.u32("key flags")}
-		point := r.take(ecc.PublicLen, "key")
-		if r.err == nil {
-			var err error
-			if k.Public, err = ecc.ParsePublicKey(point); err != nil {
-				r.fail("%w", err)
-			}
-		}
+	n := r.count("keys", minKeyLen, maxKeys)
+	if n == 0 {
+		r.fail("no key")
+	}
+	for range n {
+		r.exactly16(keyTypeP256, "key type")
+		r.exactly16(keyBits, "key length in bits")
+		k := Key{Flags: r.u32("key flags"), Public: r.point("key")}
 		for range r.count("usages", 4, maxUsages) {
 			k.Usages = append(k.Usages, Usage(r.u32("usage")))
 		}
 		c.Keys = append(c.Keys, k)
 	}
-	if len(c.Keys) == 0 {
-		r.fail("no key")
-	}
 }
 
 func (c *Certificate) parseSignature(r *reader) {
-	if kind, size := r.u16("type"), r.u16("size"); r.err == nil && (kind != signatureECDSA || size != ecc.SignatureLen) {
-		r.fail("signature of type %d with %d bytes, want type %d with %d", kind, size, signatureECDSA, ecc.SignatureLen)
-	}
-	c.Signature = bytes.Clone(r.take(ecc.SignatureLen, "signature"))
-	if bits := r.u32("issuer key length"); r.err == nil && bits != keyBits {
-		r.fail("issuer key with %d bits, want %d", bits, keyBits)
-	}
-	point := r.take(ecc.PublicLen, "issuer key")
-	if r.err == nil {
-		var err error
-		if c.Issuer, err = ecc.ParsePublicKey(point); err != nil {
-			r.fail("issuer key: %w", err)
-		}
-	}
-}
-
-// text reads a string of the manufacturer attribute: its length counts a NUL, zeros fill it up to a multiple of 4.
-func (r *reader) text(what string) string {
-	n := int(min(r.u32(what+" length"), MaxChainLen))
-	b := r.take((n+3)/4*4, what)
-	if r.err != nil {
-		return ""
-	}
-	text, _, _ := bytes.Cut(b[:n], []byte{0})
-	return string(text)
+	r.exactly16(signatureECDSA, "signature type")
+	r.exactly16(ecc.SignatureLen, "signature length in bytes")
+	c.Signature = r.take(ecc.SignatureLen, "signature")
+	r.exactly(keyBits, "issuer key's length in bits")
+	c.Issuer = r.point("issuer key")
 }

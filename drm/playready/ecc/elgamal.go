@@ -1,6 +1,8 @@
 package ecc
 
 import (
+	"crypto/ecdh"
+	"crypto/rand"
 	"errors"
 	"fmt"
 
@@ -10,18 +12,19 @@ import (
 )
 
 // CiphertextLen is the length of an encrypted point in bytes: C1.x || C1.y || C2.x || C2.y.
-const CiphertextLen = 4 * CoordinateLen
+const CiphertextLen = 2 * PublicLen
 
 // ErrNoPoint says that no point of the curve has the X coordinate. Half of all values have none.
 var ErrNoPoint = errors.New("no point of P-256 has this x")
 
-var errIdentity = errors.New("the point is the identity")
+var (
+	errIdentity = errors.New("the point is the identity")
+	errNoKey    = errors.New("there is no key")
+)
 
-// point returns the key as a point; one that is not on the curve is an error.
-func (p PublicKey) point() (*nistec.P256Point, error) { return pointOf(p[:]) }
-
+// pointOf reads X || Y. Coordinates of p or more and points that are not on the curve are errors.
 func pointOf(raw []byte) (*nistec.P256Point, error) {
-	p, err := nistec.NewP256Point().SetBytes(append([]byte{4}, raw...))
+	p, err := nistec.NewP256Point().SetBytes(append([]byte{tagUncompressed}, raw...)) // the tag makes it refuse other lengths
 	if err != nil {
 		return nil, errors.New("the point is not on P-256")
 	}
@@ -31,7 +34,7 @@ func pointOf(raw []byte) (*nistec.P256Point, error) {
 // raw returns X || Y of a point that is not the identity.
 func raw(p *nistec.P256Point) ([]byte, error) {
 	b := p.Bytes()
-	if len(b) != 1+PublicLen {
+	if len(b) != 1+PublicLen { // the identity is one byte
 		return nil, errIdentity
 	}
 	return b[1:], nil
@@ -43,55 +46,61 @@ func (p PublicKey) EncryptX(x secret.Bytes) ([]byte, error) {
 	if x.Len() != CoordinateLen {
 		return nil, fmt.Errorf("encrypt point: x has %d bytes, want %d", x.Len(), CoordinateLen)
 	}
-	m, err := nistec.NewP256Point().SetBytes(append([]byte{2}, x.Reveal()...)) // either y will do
+	compressed := append([]byte{2}, x.Reveal()...) // either Y will do (sheet playready.md §9.4): take the even one
+	m, err := nistec.NewP256Point().SetBytes(compressed)
 	if err != nil {
 		return nil, ErrNoPoint
 	}
-	ephemeral, err := GenerateKey()
-	if err != nil {
-		return nil, err
-	}
-	return p.encrypt(m, ephemeral)
+	return p.encrypt(m)
 }
 
 // EncryptKey encrypts the public point of a key pair, a fresh one for every message, and returns the point's X coordinate,
 // the secret that both sides share then.
 func (p PublicKey) EncryptKey(m PrivateKey) (ciphertext []byte, x secret.Bytes, err error) {
-	ephemeral, err := GenerateKey()
+	if m.IsZero() {
+		return nil, secret.Bytes{}, fmt.Errorf("encrypt point: %w", errNoKey)
+	}
+	point, err := pointOf(m.public[:])
+	if err != nil {
+		return nil, secret.Bytes{}, fmt.Errorf("encrypt point: %w", err)
+	}
+	ciphertext, err = p.encrypt(point)
 	if err != nil {
 		return nil, secret.Bytes{}, err
 	}
-	return p.encryptKey(m, ephemeral)
+	return ciphertext, secret.New(m.public[:CoordinateLen]), nil
 }
 
-func (p PublicKey) encryptKey(m, ephemeral PrivateKey) ([]byte, secret.Bytes, error) {
-	point, err := m.public.point()
+// encrypt encrypts a point under a fresh ephemeral key.
+func (p PublicKey) encrypt(m *nistec.P256Point) ([]byte, error) {
+	ephemeral, err := ecdh.P256().GenerateKey(rand.Reader)
 	if err != nil {
-		return nil, secret.Bytes{}, err
+		return nil, fmt.Errorf("encrypt point: ephemeral key: %w", err)
 	}
-	ciphertext, err := p.encrypt(point, ephemeral)
-	return ciphertext, secret.New(m.public[:CoordinateLen]), err
+	return p.encryptWith(m, ephemeral)
 }
 
-// encrypt returns C1 = k·G and C2 = M + k·P (sheet playready.md §7.3).
-func (p PublicKey) encrypt(m *nistec.P256Point, ephemeral PrivateKey) ([]byte, error) {
-	to, err := p.point()
+// encryptWith returns C1 = k·G and C2 = M + k·P for the ephemeral key k (sheet playready.md §7.3).
+func (p PublicKey) encryptWith(m *nistec.P256Point, ephemeral *ecdh.PrivateKey) ([]byte, error) {
+	to, err := pointOf(p[:])
+	if err != nil {
+		return nil, fmt.Errorf("encrypt point: public key: %w", err)
+	}
+	shared, err := nistec.NewP256Point().ScalarMult(to, ephemeral.Bytes())
 	if err != nil {
 		return nil, fmt.Errorf("encrypt point: %w", err)
 	}
-	shared, err := nistec.NewP256Point().ScalarMult(to, ephemeral.scalar.Reveal())
+	c2, err := raw(shared.Add(m, shared))
 	if err != nil {
-		return nil, fmt.Errorf("encrypt point: %w", err)
+		return nil, fmt.Errorf("encrypt point: second half: %w", err)
 	}
-	c2, err := raw(nistec.NewP256Point().Add(m, shared))
-	if err != nil {
-		return nil, fmt.Errorf("encrypt point: %w", err)
-	}
-	return append(append([]byte(nil), ephemeral.public[:]...), c2...), nil
+	ciphertext := append(make([]byte, 0, CiphertextLen), ephemeral.PublicKey().Bytes()[1:]...)
+	return append(ciphertext, c2...), nil
 }
 
-// Decrypt returns the X coordinate of the point that was encrypted for the key. Points that are not on the curve, coordinates
-// that are too large and the identity are errors.
+// Decrypt returns the X coordinate, 32 bytes, of the point that was encrypted for the key. A ciphertext that is not 128 bytes,
+// points that are not on the curve, coordinates of p or more, and the identity as the result are errors. The errors tell more
+// than a server may tell its clients (PR-SEC-13).
 func (k PrivateKey) Decrypt(ciphertext []byte) (secret.Bytes, error) {
 	x, err := k.decrypt(ciphertext)
 	if err != nil {
@@ -100,7 +109,11 @@ func (k PrivateKey) Decrypt(ciphertext []byte) (secret.Bytes, error) {
 	return x, nil
 }
 
+// decrypt returns the X coordinate of M = C2 - s·C1 (sheet playready.md §7.3).
 func (k PrivateKey) decrypt(ciphertext []byte) (secret.Bytes, error) {
+	if k.IsZero() {
+		return secret.Bytes{}, errNoKey
+	}
 	if len(ciphertext) != CiphertextLen {
 		return secret.Bytes{}, fmt.Errorf("ciphertext has %d bytes, want %d", len(ciphertext), CiphertextLen)
 	}
@@ -112,11 +125,11 @@ func (k PrivateKey) decrypt(ciphertext []byte) (secret.Bytes, error) {
 	if err != nil {
 		return secret.Bytes{}, fmt.Errorf("second half: %w", err)
 	}
-	shared, err := nistec.NewP256Point().ScalarMult(c1, k.scalar.Reveal())
+	shared, err := nistec.NewP256Point().ScalarMult(c1, k.held.scalar.Reveal())
 	if err != nil {
 		return secret.Bytes{}, err
 	}
-	m, err := raw(nistec.NewP256Point().Add(c2, shared.Negate(shared)))
+	m, err := raw(shared.Add(c2, shared.Negate(shared)))
 	if err != nil {
 		return secret.Bytes{}, err
 	}
