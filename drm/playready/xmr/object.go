@@ -1,5 +1,3 @@
-// Package xmr reads and builds XMR licenses, PlayReady's binary license format (sheet playready.md §9). All integers are
-// big-endian; KIDs are in GUID order on the wire and nowhere else.
 package xmr
 
 import (
@@ -8,64 +6,7 @@ import (
 	"fmt"
 )
 
-// Type is the type of an object.
-type Type uint16
-
-// The types that keyflow reads or writes.
-const (
-	TypeOuter           Type = 0x0001 // container
-	TypeGlobalPolicy    Type = 0x0002 // container
-	TypePlayback        Type = 0x0004 // container
-	TypeOutput          Type = 0x0005
-	TypeUplinkKID       Type = 0x0006
-	TypeKeyMaterial     Type = 0x0009 // container
-	TypeContentKey      Type = 0x000A
-	TypeSignature       Type = 0x000B
-	TypeSettings        Type = 0x000D
-	TypeExpiration      Type = 0x0012
-	TypeIssueDate       Type = 0x0013
-	TypeGracePeriod     Type = 0x001A
-	TypeDeviceKey       Type = 0x002A
-	TypeFirstPlay       Type = 0x0030
-	TypeRevocation      Type = 0x0032
-	TypeEmbedding       Type = 0x0033
-	TypeSecurityLevel   Type = 0x0034
-	TypeUplinkKID2      Type = 0x003B
-	TypeAuxiliaryKeys   Type = 0x0051
-	TypeUplinkX         Type = 0x0052
-	TypeRealTimeExpiry  Type = 0x0055
-	typePlayEnablers    Type = 0x0036 // container
-	typeUnknown         Type = 0xFFFD
-	typeUnknownInternal Type = 0xFFFE
-)
-
-// names are those of sheet playready.md §9.1 and §9.2, for messages; a type without one is still kept.
-var names = map[Type]string{
-	TypeOuter: "outer container", TypeGlobalPolicy: "global policy", 0x0003: "minimum environment", TypePlayback: "playback policy",
-	TypeOutput: "output protection", TypeUplinkKID: "uplink KID", 0x0007: "analog video outputs", 0x0008: "analog video output",
-	TypeKeyMaterial: "key material", TypeContentKey: "content key", TypeSignature: "signature", 0x000C: "serial number",
-	TypeSettings: "settings", 0x000E: "copy policy", 0x0011: "priority", TypeExpiration: "expiration", TypeIssueDate: "issue date",
-	0x0014: "expire after first use", 0x0015: "expire after first store", 0x0016: "metering id", 0x0017: "play count",
-	TypeGracePeriod: "grace period", 0x001B: "copy count", 0x0020: "revocation info version", 0x0022: "source id",
-	0x0025: "revocation", 0x0028: "restricted source id", 0x0029: "domain id", TypeDeviceKey: "device key", 0x002B: "generation number",
-	0x002C: "policy metadata", 0x002D: "optimized content key", 0x002E: "digital audio outputs", TypeFirstPlay: "expire after first play",
-	0x0031: "digital audio output", TypeRevocation: "revocation info version 2", TypeEmbedding: "embedding behavior",
-	TypeSecurityLevel: "security level", typePlayEnablers: "play enablers", 0x0037: "move enabler", 0x0039: "play enabler",
-	0x003A: "copy enabler", TypeUplinkKID2: "uplink KID 2", 0x003C: "copy policy 2", 0x003D: "copy count 2", 0x0050: "removal date",
-	TypeAuxiliaryKeys: "auxiliary keys", TypeUplinkX: "uplink X", 0x0054: "application ids", TypeRealTimeExpiry: "real-time expiration",
-	0x0058: "digital video outputs", 0x0059: "digital video output", 0x005A: "secure stop", 0x005C: "secure stop 2", 0x005D: "optimized content key 2",
-	typeUnknown: "unknown object", typeUnknownInternal: "unknown container",
-}
-
-// String returns the name, or the number of a type without one.
-func (t Type) String() string {
-	if name, ok := names[t]; ok {
-		return name
-	}
-	return fmt.Sprintf("object 0x%04x", uint16(t))
-}
-
-// The flags of an object.
+// The flags of an object (sheet playready.md §9.1).
 const (
 	FlagMustUnderstand = 0x0001
 	FlagContainer      = 0x0002
@@ -99,7 +40,8 @@ func Leaf(t Type, flags uint16, body []byte) *Object {
 	return &Object{Type: t, Flags: flags, Body: body}
 }
 
-// Find returns the first object of a type, the object itself or one below it, or nil.
+// Find returns the first object of a type, the object itself or one below it, or nil. It looks into containers too that the
+// fields of a [License] are not read from.
 func (o *Object) Find(t Type) *Object {
 	if o == nil || o.Type == t {
 		return o
@@ -132,25 +74,21 @@ type parser struct {
 	objects int
 }
 
-// object reads the object at an offset, which must end at or before end.
-func (p *parser) object(path string, at, end, depth int) (*Object, int, error) {
-	if depth > maxDepth {
-		return nil, 0, fmt.Errorf("%s: more than %d levels", path, maxDepth)
-	}
-	if p.objects++; p.objects > maxObjects {
-		return nil, 0, fmt.Errorf("%s: more than %d objects", path, maxObjects)
-	}
+// object reads the object at an offset, which must end at or before end, and returns where it ends.
+func (p *parser) object(at, end, depth int) (*Object, int, error) {
 	if end-at < headerLen {
-		return nil, 0, fmt.Errorf("%s: %d bytes left at byte %d, an object's header has %d", path, end-at, at, headerLen)
+		return nil, 0, fmt.Errorf("%d bytes left at byte %d, an object's header has %d", end-at, at, headerLen)
 	}
 	o := &Object{Flags: binary.BigEndian.Uint16(p.buf[at:]), Type: Type(binary.BigEndian.Uint16(p.buf[at+2:])), Offset: at}
 	length := binary.BigEndian.Uint32(p.buf[at+4:])
-	if path != "" {
-		path += "/"
-	}
-	path += o.Type.String()
-	if length < headerLen || int64(length) > int64(end-at) {
-		return nil, 0, fmt.Errorf("%s at byte %d: length %d, of %d bytes left", path, at, length, end-at)
+	p.objects++
+	switch {
+	case depth > maxDepth:
+		return nil, 0, o.refuse("more than %d levels", maxDepth)
+	case p.objects > maxObjects:
+		return nil, 0, o.refuse("more than %d objects", maxObjects)
+	case length < headerLen || int64(length) > int64(end-at):
+		return nil, 0, o.refuse("length %d, of %d bytes left", length, end-at)
 	}
 	next := at + int(length)
 	if o.Flags&FlagContainer == 0 {
@@ -158,9 +96,9 @@ func (p *parser) object(path string, at, end, depth int) (*Object, int, error) {
 		return o, next, nil
 	}
 	for child := at + headerLen; child < next; {
-		c, after, err := p.object(path, child, next, depth+1)
+		c, after, err := p.object(child, next, depth+1)
 		if err != nil {
-			return nil, 0, err
+			return nil, 0, o.inside(err)
 		}
 		o.Children = append(o.Children, c)
 		child = after
@@ -168,4 +106,29 @@ func (p *parser) object(path string, at, end, depth int) (*Object, int, error) {
 	return o, next, nil
 }
 
-var errMagic = errors.New("does not begin with XMR")
+// fault is what is wrong with an object. Its path grows on the way up, so that a good license pays nothing for it.
+type fault struct {
+	path   string // from the outer container on, by name
+	offset int    // of the object's header
+	err    error
+}
+
+// Error tells the path, the offset and what is wrong.
+func (f *fault) Error() string { return fmt.Sprintf("%s at byte %d: %v", f.path, f.offset, f.err) }
+
+// Unwrap returns what is wrong.
+func (f *fault) Unwrap() error { return f.err }
+
+// refuse returns the error that something is wrong with the object.
+func (o *Object) refuse(format string, args ...any) error {
+	return &fault{path: o.Type.String(), offset: o.Offset, err: fmt.Errorf(format, args...)}
+}
+
+// inside returns the error of an object in this container, with the container put before its path.
+func (o *Object) inside(err error) error {
+	if f := (*fault)(nil); errors.As(err, &f) {
+		f.path = o.Type.String() + "/" + f.path
+		return err
+	}
+	return o.refuse("%w", err)
+}
