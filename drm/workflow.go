@@ -131,8 +131,8 @@ type Observation struct {
 	Message  MessageID
 	Kind     Kind
 	Findings []Finding
-	// Detail is the platform's own decoded form, for checks that look at a system's fields: *widevine.Answer, or
-	// *widevine.CertificateAnswer for a certificate request.
+	// Detail is the platform's own decoded form, for checks that look at a system's fields: *widevine.Answer or
+	// *playready.Answer, or *widevine.CertificateAnswer for a certificate request.
 	Detail any
 }
 
