@@ -27,7 +27,9 @@ type Need struct {
 type Lease struct {
 	KIDs    []drm.KID // those it entitles to
 	Expires time.Time // zero: never
-	state   *leaseState
+	// CustomData is what a PlayReady client has to sign with its challenge, empty for nothing.
+	CustomData secret.Bytes
+	state      *leaseState
 
 	tampering tampering
 }
@@ -39,6 +41,7 @@ type leaseState struct {
 	need        Need
 	single      bool // one message only
 	certificate bool // a certificate request counts
+	customToken bool // the custom data carries a token
 	used        atomic.Int64
 }
 
@@ -126,7 +129,28 @@ func (p *Profile) lease(ctx context.Context, need Need) (*Lease, error) {
 			lease.Expires = expires
 		}
 	}
+	if err := p.addCustomData(lease); err != nil {
+		return nil, err
+	}
 	return lease, p.rehearse(lease)
+}
+
+// addCustomData evaluates the profile's custom data, which must exist before the client signs.
+func (p *Profile) addCustomData(lease *Lease) error {
+	t := p.plan.customData
+	if t == nil {
+		return nil
+	}
+	s := lease.state
+	text, _, err := t.evalText(p.bound.exprEnv(s.tokens, inputs{need: s.need, kids: lease.KIDs, now: s.clock.Now()}))
+	if err != nil {
+		return fmt.Errorf("playready.custom_data: %w", err)
+	}
+	lease.CustomData, s.customToken = secret.New([]byte(text)), len(t.names.tokens) > 0
+	if t.secret() {
+		p.bound.env.Vault.Add("custom data", lease.CustomData)
+	}
+	return nil
 }
 
 // rehearse builds a request once, so that everything that can go wrong with the lease's values goes wrong here.
@@ -170,13 +194,26 @@ func (p *Profile) Build(lease *Lease, m drm.Message, at At) *Request {
 		env := p.bound.exprEnv(s.tokens, inputs{need: s.need, kids: lease.KIDs, msg: m, now: at.Now})
 		r.err = p.plan.attach(r, env, p.Request.QueryEncoding == "percent", lease.tampering)
 	}
+	if p.DRM == drm.PlayReady && m.Kind != drm.KindCertificate && !hasHeader(r.Header, "SOAPAction") {
+		r.Header["SOAPAction"] = []string{p.PlayReady.SOAPAction} // the case that clients send
+	}
 	return r
+}
+
+// hasHeader reports whether a header has a field, whatever its case.
+func hasHeader(h http.Header, name string) bool {
+	for n := range h {
+		if strings.EqualFold(n, name) {
+			return true
+		}
+	}
+	return false
 }
 
 // attach puts URL, query and headers into a request.
 func (l *plan) attach(r *Request, env map[string]any, percent bool, how tampering) error {
 	address, _, err := l.url.evalText(env)
-	if err == nil && len(l.carriers()) == 0 {
+	if err == nil && len(l.carriers()) == 0 && !l.customCarries() {
 		address, err = how.spoilURL(address)
 	}
 	if err != nil {

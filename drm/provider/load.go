@@ -9,7 +9,9 @@ import (
 	"slices"
 	"strings"
 
+	"keyflow/drm"
 	"keyflow/drm/nearest"
+	"keyflow/drm/playready/soap"
 )
 
 // maxProfile bounds a profile file, in bytes.
@@ -19,6 +21,8 @@ const maxProfile = 1 << 20
 const (
 	DefaultMaxBytes    = 1 << 20                    // of an answer
 	DefaultContentType = "application/octet-stream" // of a Widevine key request (sheet widevine.md §11)
+	// DefaultPlayReadyContentType is that of a license challenge (sheet playready.md §6).
+	DefaultPlayReadyContentType = soap.ContentType
 )
 
 // Load reads the profile in a file.
@@ -174,6 +178,12 @@ func (p *Profile) WithVariant(id string) (*Profile, error) {
 
 func (p *Profile) setDefaults() {
 	setDefault(&p.Request.Method, "POST")
+	if p.DRM == drm.PlayReady {
+		setDefault(&p.Request.ContentType, DefaultPlayReadyContentType)
+		setDefault(&p.PlayReady.SOAPAction, soap.ActionHeader(soap.ActionAcquireLicense))
+		setDefault(&p.PlayReady.CustomData.Format, "text")
+		setDefault(&p.Certificate.Mode, "none")
+	}
 	setDefault(&p.Request.ContentType, DefaultContentType)
 	setDefault(&p.Request.QueryEncoding, "form")
 	setDefault(&p.Certificate.Mode, "same_url")

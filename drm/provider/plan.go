@@ -9,6 +9,7 @@ import (
 // plan is a profile with its templates compiled. It is immutable.
 type plan struct {
 	url, contentType *template
+	customData       *template // of PlayReady; nil for none
 	query, headers   []param
 	tokens           []*tokenPlan // all, in order
 	needed           []*tokenPlan // those that the request uses, in order
@@ -41,7 +42,7 @@ func (l *plan) finish(p *Profile) {
 		l.all.merge(t.names)
 		l.dynamic = l.dynamic || !t.constant()
 	}
-	l.dynamic = l.dynamic || len(l.query)+len(l.headers)+len(p.Vars)+len(p.Tokens) > 0
+	l.dynamic = l.dynamic || l.customData != nil || len(l.query)+len(l.headers)+len(p.Vars)+len(p.Tokens) > 0
 	for _, t := range slices.Backward(l.tokens) {
 		if slices.Contains(l.all.tokens, t.ID) {
 			l.needed = append([]*tokenPlan{t}, l.needed...)
@@ -52,7 +53,7 @@ func (l *plan) finish(p *Profile) {
 
 func (l *plan) requestTemplates() []*template {
 	var ts []*template
-	for _, t := range []*template{l.url, l.contentType} {
+	for _, t := range []*template{l.url, l.contentType, l.customData} {
 		if t != nil {
 			ts = append(ts, t)
 		}

@@ -26,6 +26,7 @@ type Profile struct {
 	Vars        map[string]Var     `yaml:"vars"`
 	Tokens      []Token            `yaml:"tokens"`
 	Request     Endpoint           `yaml:"request"`
+	PlayReady   PlayReady          `yaml:"playready"`
 	Certificate Certificate        `yaml:"certificate"`
 	Response    Response           `yaml:"response"`
 	Errors      []Matcher          `yaml:"errors"` // the first that matches wins
@@ -110,6 +111,19 @@ type Endpoint struct {
 	QueryEncoding string `yaml:"query_encoding"` // form: a space is +; percent: a space is %20
 	Headers       Params `yaml:"headers"`
 	ContentType   string `yaml:"content_type"`
+}
+
+// PlayReady is what a profile of that system has besides.
+type PlayReady struct {
+	SOAPAction string     `yaml:"soap_action"` // of a license challenge, with the double quotes that belong to it
+	CustomData CustomData `yaml:"custom_data"`
+}
+
+// CustomData is text for the license service that the client signs together with its challenge: it is made when the lease is
+// taken (sheet providers.md §1.2).
+type CustomData struct {
+	Template string `yaml:"template"`
+	Format   string `yaml:"format"` // text: as it stands
 }
 
 // Certificate says how the service certificate is got (sheet providers.md §1.1).

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"slices"
 	"strings"
+
+	"keyflow/drm/secret"
 )
 
 // tampering says how a lease's token is spoilt on its way into a request. Only checks ask for that.
@@ -15,7 +17,8 @@ const (
 	tokenAltered           // the last character of each is another one
 )
 
-// TakesToken reports whether requests carry a token: in a query parameter or a header, or else in the URL.
+// TakesToken reports whether requests carry a token: in a query parameter, a header or PlayReady's custom data, or else in the
+// URL.
 func (p *Profile) TakesToken() bool { return p.plan != nil && p.plan.carriesToken() }
 
 // WithoutToken returns the lease for requests that leave the token out, and are otherwise the same (sheet providers.md
@@ -29,12 +32,28 @@ func (l *Lease) WithAlteredToken() *Lease { return l.tampered(tokenAltered) }
 func (l *Lease) tampered(how tampering) *Lease {
 	spoilt := *l
 	spoilt.tampering = how
+	if l.state != nil && l.state.customToken {
+		spoilt.CustomData = how.spoilSecret(l.CustomData)
+	}
 	return &spoilt
 }
 
-func (l *plan) carriesToken() bool {
-	return len(l.carriers()) > 0 || l.url != nil && len(l.url.names.tokens) > 0
+// spoilSecret does to custom data what is done to parameters.
+func (how tampering) spoilSecret(text secret.Bytes) secret.Bytes {
+	switch how {
+	case tokenLeftOut:
+		return secret.Bytes{}
+	case tokenAltered:
+		return secret.New([]byte(alterLast(string(text.Reveal()))))
+	}
+	return text
 }
+
+func (l *plan) carriesToken() bool {
+	return len(l.carriers()) > 0 || l.customCarries() || l.url != nil && len(l.url.names.tokens) > 0
+}
+
+func (l *plan) customCarries() bool { return l.customData != nil && len(l.customData.names.tokens) > 0 }
 
 // carriers are the query parameters and headers that name a token.
 func (l *plan) carriers() []param {

@@ -68,6 +68,7 @@ func (v *validator) profile() {
 	p.plan = &plan{}
 	outputs := v.tokens()
 	v.request(outputs)
+	v.playReady(outputs)
 	v.certificate()
 	v.response()
 	p.plan.matchers = v.matchers("errors", p.Errors)
@@ -78,6 +79,23 @@ func (v *validator) profile() {
 	}
 	v.limits()
 	p.plan.finish(p)
+}
+
+func (v *validator) playReady(outputs map[string][]string) {
+	r := v.p.PlayReady
+	if v.p.DRM != drm.PlayReady {
+		if v.lines["playready"] > 0 {
+			v.bad("playready", "is for profiles with drm: playready")
+		}
+		return
+	}
+	oneOf(v, "playready.custom_data.format", r.CustomData.Format, "text")
+	if strings.ContainsAny(r.SOAPAction, "\r\n\x00") {
+		v.bad("playready.soap_action", "must not hold line breaks")
+	}
+	if r.CustomData.Template != "" {
+		v.p.plan.customData = v.template(newScope(v.p.Vars, outputs, leaseInputs), "playready.custom_data.template", r.CustomData.Template, true)
+	}
 }
 
 func (v *validator) certificate() {
