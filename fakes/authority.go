@@ -33,9 +33,10 @@ const (
 	maxDevices         = 1000
 )
 
-// Authority is a root of trust that the fakes trust and nobody else: a root key, a license service, a device model,
-// devices, and a secret that the content keys of the fakes follow from. No real license server accepts its devices, and no real client its
-// root. It is immutable and safe for concurrent use.
+// Authority is a root of trust that the fakes trust and nobody else: for Widevine a root key, a license service, a device
+// model and devices, for PlayReady the same in its own terms (see playReadyAuthority), and for both a secret that the content
+// keys of the fakes follow from. No real license server accepts its devices, and no real client its roots. It is immutable
+// and safe for concurrent use.
 type Authority struct {
 	root      secret.RSAKey
 	rootCert  *wire.SignedDrmCertificate
@@ -43,18 +44,19 @@ type Authority struct {
 	modelCert *wire.SignedDrmCertificate
 	service   service
 	devices   []widevine.Identity
+	playReady playReadyAuthority
 	secret    secret.Bytes
 }
 
 // AuthorityOptions say how an authority is made.
 type AuthorityOptions struct {
-	Devices  int       // 1 to 1000; 0 is 2
-	RootBits int       // of the root's RSA key: 2048 or 3072; 0 is 3072
-	Clock    drm.Clock // dates the certificates; nil is the machine's clock
+	Devices  int       // of each system, 1 to 1000; 0 is 2
+	RootBits int       // of the Widevine root's RSA key: 2048 or 3072; 0 is 3072
+	Clock    drm.Clock // dates the Widevine certificates; nil is the machine's clock
 }
 
-// NewAuthority makes an authority with fresh keys. Generating a device key takes some 60 ms of one core, the root's four
-// times that; ctx is looked at between keys.
+// NewAuthority makes an authority with fresh keys. Generating a Widevine device key takes some 60 ms of one core, the root's
+// four times that; ctx is looked at between keys. PlayReady's keys take next to no time.
 func NewAuthority(ctx context.Context, o AuthorityOptions) (*Authority, error) {
 	if o.Devices == 0 {
 		o.Devices = defaultDevices
@@ -79,6 +81,9 @@ func NewAuthority(ctx context.Context, o AuthorityOptions) (*Authority, error) {
 	created := uint32(o.Clock.Now().Unix()) // the certificate's field has 32 bits, enough until 2106
 	if err := a.certify(keys[2], keys[3:], created); err != nil {
 		return nil, fmt.Errorf("make authority: %w", err)
+	}
+	if a.playReady, err = newPlayReadyAuthority(o.Devices); err != nil {
+		return nil, fmt.Errorf("make authority: PlayReady: %w", err)
 	}
 	return a, nil
 }
@@ -184,13 +189,13 @@ func clientIdentification(token []byte) *wire.ClientIdentification {
 	return id
 }
 
-// Devices returns the devices, at least one.
+// Devices returns the Widevine devices, at least one.
 func (a *Authority) Devices() []widevine.Identity { return slices.Clone(a.devices) }
 
-// RootKey returns the public key that device chains end at, and that service certificates verify under.
+// RootKey returns the public key that Widevine device chains end at, and that service certificates verify under.
 func (a *Authority) RootKey() *rsa.PublicKey { return a.root.Public() }
 
-// Fingerprint names the authority, by its root's public key.
+// Fingerprint names the authority, by its Widevine root's public key.
 func (a *Authority) Fingerprint() drm.Fingerprint {
 	return secret.FingerprintOf(x509.MarshalPKCS1PublicKey(a.RootKey()))
 }
@@ -209,7 +214,7 @@ func (a *Authority) derive(label string, data []byte) []byte {
 	return h.Sum(nil)
 }
 
-// signed reports whether the signature is one of any device of the authority.
+// signed reports whether the signature is one of any Widevine device of the authority.
 func (a *Authority) signed(msg, signature []byte) bool {
 	return slices.ContainsFunc(a.devices, func(d widevine.Identity) bool {
 		return ladder.Verify(d.PublicKey(), msg, signature) == nil
@@ -217,7 +222,7 @@ func (a *Authority) signed(msg, signature []byte) bool {
 }
 
 // AddTo makes all private material of the authority known to the vault: its secret, and every private key by its numbers
-// and by a piece that its PEM form has on a line of its own.
+// and by what its PEM form has on a line of its own.
 func (a *Authority) AddTo(vault *secret.Vault) {
 	vault.Add("authority-secret", a.secret)
 	addKey(vault, "authority-root-key", a.root)
@@ -226,6 +231,7 @@ func (a *Authority) AddTo(vault *secret.Vault) {
 	for i, d := range a.devices {
 		addKey(vault, fmt.Sprintf("device-%d-key", i+1), d.Key())
 	}
+	a.playReady.addTo(vault)
 }
 
 func addKey(vault *secret.Vault, name string, key secret.RSAKey) {

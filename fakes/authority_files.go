@@ -15,8 +15,8 @@ import (
 	"keyflow/drm/widevine/wire"
 )
 
-// An authority's directory. Private keys are PKCS#8 in PEM, certificates and client ids serialized protobuf, the root's
-// public key PKCS#1 DER as device certificates have theirs.
+// An authority's directory: what belongs to both systems, and Widevine's files. Private keys are PKCS#8 in PEM, certificates
+// and client ids serialized protobuf, the root's public key PKCS#1 DER as device certificates have theirs.
 const (
 	fileManifest  = "authority.json"
 	fileReadme    = "README.txt"
@@ -32,7 +32,7 @@ const (
 	fileClientID  = "client_id.bin"
 	fileDeviceKey = "private_key.pem"
 
-	authorityVersion = 2        // 1 had no service key
+	authorityVersion = 3        // 1 had no service key, 2 no PlayReady
 	maxFile          = 64 << 10 // bytes; the largest file is a client id of some 2 KB
 	pemPrivateKey    = "PRIVATE KEY"
 	pemSecret        = "KEYFLOW AUTHORITY SECRET"
@@ -41,19 +41,35 @@ const (
 
 const authorityReadme = `This directory is a keyflow authority: keys and certificates of made-up devices for tests of
 license services. It is made by keyflow and trusted by keyflow's fake servers alone. No real
-license server accepts its devices, and no real client accepts its root.
+license server accepts its devices, and no real client accepts its roots.
 
-  authority.json           version and fingerprint
+  authority.json           version, fingerprints of both roots, number of devices of each system
+  secret.pem               what the fake servers derive content keys from
+
+Widevine (private keys are PKCS#8):
+
   root_public_key.der      the root's public key, PKCS#1: for a client that verifies chains and
                            service certificates
   root_certificate.bin     SignedDrmCertificate of the root; its private key is root_key.pem
   model_certificate.bin    SignedDrmCertificate of the device model; its private key is model_key.pem
   service_certificate.bin  SignedDrmCertificate of the fake license service: what a client in
                            privacy mode encrypts its identity for
-  service_key.pem          its private key, PKCS#8
-  secret.pem               what the fake servers derive content keys from
+  service_key.pem          its private key
   devices/N/client_id.bin  ClientIdentification of device N, with its certificate chain
-  devices/N/private_key.pem  its private key, PKCS#8
+  devices/N/private_key.pem  its private key
+
+PlayReady, in the folder playready (all keys are of P-256; private keys are PKCS#8, public keys
+64 bytes, X and Y):
+
+  root_public_key.bin      the public key that all chains end at; its private key is root_key.pem
+  issuer_chain.bin         the certificate of the issuer of devices and response signer, alone in
+                           a chain; its private key is issuer_key.pem, and issuer_key.bin as 32 bytes
+  server_public_key.bin    what clients of the fake server encrypt challenges for, in place of the
+                           public key of real servers; its private key is server_key.pem
+  signer_chain.bin         certificate chain of the response signer; its private key is signer_key.pem
+  devices/N/certificate_chain.bin  certificate chain of device N, security level 2000
+  devices/N/signing_key.pem        its private key that signs requests
+  devices/N/encryption_key.pem     its private key that licenses are decrypted with
 
 Anybody who can read the private keys and the secret can act as these devices and as the fake
 server: keep the directory to yourself (mode 0700, files 0600).
@@ -68,7 +84,8 @@ var ErrOccupied = errors.New("the directory is in use")
 type manifest struct {
 	Version     int                `json:"keyflow_authority"`
 	Fingerprint secret.Fingerprint `json:"fingerprint"`
-	Devices     int                `json:"devices"`
+	PlayReady   secret.Fingerprint `json:"playready_root"`
+	Devices     int                `json:"devices"` // of each system
 }
 
 // Write writes the authority into a directory, which is made with mode 0700 and must be empty if it exists: nothing is
@@ -81,13 +98,23 @@ func (a *Authority) Write(dir string) error {
 	if err := claim(dir); err != nil {
 		return fmt.Errorf("write authority: %w", err)
 	}
+	if err := writeFiles(dir, files); err != nil {
+		return fmt.Errorf("write authority: %w", err)
+	}
+	return nil
+}
+
+// writeFiles writes files into an empty directory. On an error, what was written is removed again.
+func writeFiles(dir string, files []file) error {
 	for i, f := range files {
 		if err := writeNew(filepath.Join(dir, f.name), f.content); err != nil {
 			for _, written := range files[:i+1] {
 				_ = os.Remove(filepath.Join(dir, written.name))
 			}
-			_ = os.RemoveAll(filepath.Join(dir, dirDevices)) // the directory was empty: all in it is from here
-			return fmt.Errorf("write authority: %w", err)
+			for _, folder := range []string{dirDevices, dirPlayReady} { // the directory was empty: all in them is from here
+				_ = os.RemoveAll(filepath.Join(dir, folder))
+			}
+			return err
 		}
 	}
 	return nil
@@ -130,7 +157,7 @@ type file struct {
 
 // files returns the directory's files; the manifest, which makes it an authority, is the last.
 func (a *Authority) files() ([]file, error) {
-	m, err := json.MarshalIndent(manifest{authorityVersion, a.Fingerprint(), len(a.devices)}, "", "  ")
+	m, err := json.MarshalIndent(manifest{authorityVersion, a.Fingerprint(), a.playReady.fingerprint(), len(a.devices)}, "", "  ")
 	if err != nil {
 		return nil, err
 	}
@@ -160,7 +187,9 @@ func (a *Authority) files() ([]file, error) {
 		addKey(deviceFile(i, fileDeviceKey), d.Key())
 		files = append(files, file{deviceFile(i, fileClientID), d.ClientID()})
 	}
-	return append(files, file{fileManifest, append(m, '\n')}), errors.Join(errs...)
+	playReady, err := a.playReady.files()
+	files = append(files, playReady...)
+	return append(files, file{fileManifest, append(m, '\n')}), errors.Join(append(errs, err)...)
 }
 
 // deviceFile returns the name of a file of the device with the index, which counts from 0.

@@ -25,7 +25,7 @@ import (
 )
 
 // ReadAuthority reads what [Authority.Write] wrote. It checks that every key belongs to its certificate and every chain
-// ends at the root, and refuses files with secrets that others than their owner can read. Errors name the file; a
+// ends at its system's root, and refuses files with secrets that others than their owner can read. Errors name the file; a
 // directory without authority.json is [ErrNoAuthority].
 func ReadAuthority(dir string) (*Authority, error) {
 	a, err := readAuthority(dir)
@@ -62,6 +62,13 @@ func readAuthority(dir string) (*Authority, error) {
 	}
 	if got := a.Fingerprint(); got != m.Fingerprint {
 		return nil, fmt.Errorf("%s: names authority %s, but %s is of authority %s", filepath.Join(dir, fileManifest), m.Fingerprint, fileRootKey, got)
+	}
+	if a.playReady, err = readPlayReady(filepath.Join(dir, dirPlayReady), m.Devices); err != nil {
+		return nil, err
+	}
+	if got := a.playReady.fingerprint(); got != m.PlayReady {
+		return nil, fmt.Errorf("%s: names the PlayReady root %s, but %s is root %s", filepath.Join(dir, fileManifest), m.PlayReady,
+			filepath.Join(dirPlayReady, fileRootKey), got)
 	}
 	return a, nil
 }
@@ -186,11 +193,8 @@ func readSecret(path string) (secret.Bytes, error) {
 
 // readPEM reads a file with one PEM block that only its owner can read.
 func readPEM(path, kind string) ([]byte, error) {
-	b, err := readBounded(path)
+	b, err := readPrivate(path)
 	if err != nil {
-		return nil, err
-	}
-	if err := checkPrivate(path); err != nil {
 		return nil, err
 	}
 	block, rest := pem.Decode(b)
@@ -198,6 +202,18 @@ func readPEM(path, kind string) ([]byte, error) {
 		return nil, fmt.Errorf("%s: want one PEM block %q and nothing else", path, kind)
 	}
 	return block.Bytes, nil
+}
+
+// readPrivate reads a file that only its owner can read.
+func readPrivate(path string) ([]byte, error) {
+	b, err := readBounded(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkPrivate(path); err != nil {
+		return nil, err
+	}
+	return b, nil
 }
 
 // checkPrivate refuses a file with a secret that others than its owner can read. Windows has no such mode.

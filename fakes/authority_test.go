@@ -153,60 +153,69 @@ func snapshot(t *testing.T, dir string) string {
 	return b.String()
 }
 
+// damage does something to a file that an authority must not be read with.
+type damage func(t *testing.T, path string)
+
+func removeFile(t *testing.T, path string) { t.Helper(); must(t, os.Remove(path)) }
+func openFile(t *testing.T, path string)   { t.Helper(); must(t, os.Chmod(path, 0o644)) }
+func emptyFile(t *testing.T, path string)  { t.Helper(); must(t, os.WriteFile(path, nil, 0o600)) }
+
+func putFile(content string) damage {
+	return func(t *testing.T, path string) { t.Helper(); must(t, os.WriteFile(path, []byte(content), 0o600)) }
+}
+
+// fileOf puts a file of an authority's directory in another one's place.
+func fileOf(dir, name string) damage {
+	return func(t *testing.T, path string) {
+		t.Helper()
+		content, err := os.ReadFile(filepath.Join(dir, name))
+		must(t, err)
+		must(t, os.WriteFile(path, content, 0o600))
+	}
+}
+
 // TestReadAuthorityRefuses damages every file in turn: the error names it.
 func TestReadAuthorityRefuses(t *testing.T) {
 	t.Parallel()
 	alien := t.TempDir()
 	must(t, authority(t, foreign).Write(alien))
-	foreignFile := func(name string) func(*testing.T, string) {
-		return func(t *testing.T, path string) {
-			t.Helper()
-			content, err := os.ReadFile(filepath.Join(alien, name))
-			must(t, err)
-			must(t, os.WriteFile(path, content, 0o600))
-		}
-	}
-	remove := func(t *testing.T, path string) { t.Helper(); must(t, os.Remove(path)) }
-	open := func(t *testing.T, path string) { t.Helper(); must(t, os.Chmod(path, 0o644)) }
-	empty := func(t *testing.T, path string) { t.Helper(); must(t, os.WriteFile(path, nil, 0o600)) }
-	put := func(content string) func(*testing.T, string) {
-		return func(t *testing.T, path string) { t.Helper(); must(t, os.WriteFile(path, []byte(content), 0o600)) }
-	}
+	foreignFile := func(name string) damage { return fileOf(alien, name) }
 	for _, c := range []struct {
 		file   string
-		damage func(*testing.T, string)
+		damage damage
 		want   string
 	}{
-		{"authority.json", remove, "keyflow fake --export"},
-		{"authority.json", put("{"), "unexpected end"},
-		{"authority.json", put(`{"keyflow_authority":3,"devices":1}`), "version 3, want 2"},
-		{"authority.json", put(`{"devices":1}`), "version 0, want 2"},
-		{"authority.json", put(`{"keyflow_authority":1,"devices":1}`), "version 1, made by an earlier keyflow: export again"},
-		{"authority.json", put(`{"keyflow_authority":2,"devices":0}`), "0 devices"},
-		{"authority.json", put(`{"keyflow_authority":2,"devices":3,"fingerprint":"x"}`), "no such file"},
-		{"authority.json", put(`{"keyflow_authority":2,"devices":2,"fingerprint":"x"}`), "names authority x"},
-		{"authority.json", put(strings.Repeat(" ", 65<<10)), "more than 65536 bytes"},
-		{"secret.pem", remove, "no such file"},
-		{"secret.pem", open, "chmod 600"},
-		{"secret.pem", empty, "one PEM block"},
-		{"secret.pem", put("-----BEGIN KEYFLOW AUTHORITY SECRET-----\nAAAA\n-----END KEYFLOW AUTHORITY SECRET-----\n"), "3 bytes, want 32"},
-		{"root_key.pem", remove, "no such file"},
-		{"root_key.pem", open, "chmod 600"},
-		{"root_key.pem", put("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"), "not a PKCS#8"},
+		{"authority.json", removeFile, "keyflow fake --export"},
+		{"authority.json", putFile("{"), "unexpected end"},
+		{"authority.json", putFile(`{"keyflow_authority":4,"devices":1}`), "version 4, want 3"},
+		{"authority.json", putFile(`{"devices":1}`), "version 0, want 3"},
+		{"authority.json", putFile(`{"keyflow_authority":1,"devices":1}`), "version 1, made by an earlier keyflow: export again"},
+		{"authority.json", putFile(`{"keyflow_authority":2,"devices":2}`), "version 2, made by an earlier keyflow: export again"},
+		{"authority.json", putFile(`{"keyflow_authority":3,"devices":0}`), "0 devices"},
+		{"authority.json", putFile(`{"keyflow_authority":3,"devices":3,"fingerprint":"x"}`), "no such file"},
+		{"authority.json", putFile(`{"keyflow_authority":3,"devices":2,"fingerprint":"x"}`), "names authority x"},
+		{"authority.json", putFile(strings.Repeat(" ", 65<<10)), "more than 65536 bytes"},
+		{"secret.pem", removeFile, "no such file"},
+		{"secret.pem", openFile, "chmod 600"},
+		{"secret.pem", emptyFile, "one PEM block"},
+		{"secret.pem", putFile("-----BEGIN KEYFLOW AUTHORITY SECRET-----\nAAAA\n-----END KEYFLOW AUTHORITY SECRET-----\n"), "3 bytes, want 32"},
+		{"root_key.pem", removeFile, "no such file"},
+		{"root_key.pem", openFile, "chmod 600"},
+		{"root_key.pem", putFile("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"), "not a PKCS#8"},
 		{"root_certificate.bin", foreignFile("root_certificate.bin"), "not of the key in root_key.pem"},
-		{"root_certificate.bin", empty, "malformed"},
+		{"root_certificate.bin", emptyFile, "malformed"},
 		{"model_key.pem", foreignFile("model_key.pem"), "not of the key in model_key.pem"},
-		{"model_certificate.bin", remove, "no such file"},
-		{"service_key.pem", remove, "no such file"},
-		{"service_key.pem", open, "chmod 600"},
-		{"service_certificate.bin", remove, "no such file"},
-		{"service_certificate.bin", empty, "malformed"},
+		{"model_certificate.bin", removeFile, "no such file"},
+		{"service_key.pem", removeFile, "no such file"},
+		{"service_key.pem", openFile, "chmod 600"},
+		{"service_certificate.bin", removeFile, "no such file"},
+		{"service_certificate.bin", emptyFile, "malformed"},
 		{"service_certificate.bin", foreignFile("service_certificate.bin"), "not of the key in service_key.pem"},
-		{"devices/2/private_key.pem", remove, "no such file"},
-		{"devices/1/private_key.pem", open, "chmod 600"},
+		{"devices/2/private_key.pem", removeFile, "no such file"},
+		{"devices/1/private_key.pem", openFile, "chmod 600"},
 		{"devices/1/private_key.pem", foreignFile("devices/1/private_key.pem"), "does not belong"},
-		{"devices/1/client_id.bin", empty, "token type"},
-		{"devices/1/client_id.bin", put("garbage"), "client identification"},
+		{"devices/1/client_id.bin", emptyFile, "token type"},
+		{"devices/1/client_id.bin", putFile("garbage"), "client identification"},
 	} {
 		t.Run(c.file+" "+c.want, func(t *testing.T) {
 			t.Parallel()

@@ -14,8 +14,9 @@ import (
 // exchange is one request on its way through the server.
 type exchange struct {
 	server    *Server
-	now       time.Time // of arrival, by the server's clock
-	request   request
+	now       time.Time                  // of arrival, by the server's clock
+	request   request                    // of Widevine
+	challenge *challenge                 // of PlayReady; nil: not a request to its license server
 	clientID  *wire.ClientIdentification // decrypted, of a request in privacy mode
 	token     *tokenRequest              // to ExpressPlay's token service; nil: a key request
 	presented *presented                 // to ExpressPlay's license service; nil: a key request to the plain one

@@ -14,8 +14,11 @@ import (
 // EndpointsFile is the name of the file with the server's addresses that [Server.Export] writes.
 const EndpointsFile = "endpoints.json"
 
-// ProfileFile is the name of the profile that [Server.Export] writes.
-const ProfileFile = "plain-widevine.yaml"
+// The names of the profiles that [Server.Export] writes, one for each system.
+const (
+	ProfileFile          = "plain-widevine.yaml"
+	PlayReadyProfileFile = "plain-playready.yaml"
+)
 
 const profileText = `# A plain Widevine license service: keyflow's fake server, on this machine only.
 profile: 1
@@ -30,6 +33,18 @@ response:
   max_bytes: 1048576
 `
 
+const playReadyProfileText = `# A plain PlayReady license service: keyflow's fake server, on this machine only.
+profile: 1
+id: plain-playready
+drm: playready
+request:
+  url: %s
+response:
+  ok_status: [200]
+  content_types: [text/xml]
+  max_bytes: 1048576
+`
+
 const exportReadme = authorityReadme + `
 It also holds plain-widevine.yaml, a provider profile that points at the fake server that was
 running when it was written, and endpoints.json, that server's addresses. While it runs:
@@ -37,8 +52,8 @@ running when it was written, and endpoints.json, that server's addresses. While 
   keyflow check --profile DIR/plain-widevine.yaml --authority DIR
   keyflow check --profile DIR/plain-widevine.yaml --authority DIR --asset FOLDER
 
-where DIR is this directory and FOLDER a DASH asset. A player or client of your own can use a
-device of devices/ and send its key requests to license_url in endpoints.json. For privacy mode
+where DIR is this directory and FOLDER a DASH asset. A Widevine player or client of your own can
+use a device of devices/ and send its key requests to license_url in endpoints.json. For privacy mode
 it asks certificate_url for the service certificate, or is given service_certificate.bin, and
 verifies it under root_public_key.der. The URLs under expressplay are those of a stand-in for that
 provider's Widevine services; its token service wants the customer authenticator, which is the one line
@@ -71,16 +86,24 @@ type systemEndpoints struct {
 func (s *Server) endpoints() ([]byte, error) {
 	b, err := json.MarshalIndent(endpoints{
 		Version: 1, Authority: s.authority.Fingerprint(), Management: s.ManagementURL(),
-		Systems:     map[drm.System]systemEndpoints{drm.Widevine: {License: s.LicenseURL(), Certificate: s.LicenseURL()}},
+		Systems: map[drm.System]systemEndpoints{
+			drm.Widevine:  {License: s.LicenseURL(), Certificate: s.LicenseURL()},
+			drm.PlayReady: {License: s.PlayReadyURL()},
+		},
 		ExpressPlay: expressPlayEndpoints{Token: s.ExpressPlayTokenURL(), License: s.ExpressPlayLicenseURL()},
 	}, "", "  ")
 	return append(b, '\n'), err
 }
 
-// Profile returns a provider profile that points at this server, as YAML.
+// Profile returns a provider profile that points at this server's Widevine service, as YAML.
 func (s *Server) Profile() string { return fmt.Sprintf(profileText, s.LicenseURL()) }
 
-// Export writes the authority, a profile that points at this server and the server's addresses into a directory. A
+// PlayReadyProfile returns a provider profile that points at this server's PlayReady service, as YAML.
+func (s *Server) PlayReadyProfile() string {
+	return fmt.Sprintf(playReadyProfileText, s.PlayReadyURL())
+}
+
+// Export writes the authority, profiles that point at this server and the server's addresses into a directory. A
 // directory that holds this very authority keeps it and gets a new profile and addresses; any other that is not empty is
 // refused, see [Authority.Write].
 func (s *Server) Export(dir string) error {
@@ -94,6 +117,7 @@ func (s *Server) Export(dir string) error {
 	for _, f := range []file{
 		{EndpointsFile, addresses},
 		{ProfileFile, []byte(s.Profile())},
+		{PlayReadyProfileFile, []byte(s.PlayReadyProfile())},
 		{AuthenticatorFile, append(slices.Clone(s.ExpressPlayAuthenticator().Reveal()), '\n')},
 		{fileReadme, []byte(exportReadme)},
 	} {

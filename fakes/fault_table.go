@@ -72,11 +72,13 @@ type definition struct {
 	// spoil alters a license that is about to be sealed. It reports whether there was anything to alter. scope is the
 	// KID that the setting names, nil for all.
 	spoil func(x *exchange, g *grant, scope *drm.KID) bool
+	// spoilResponse is that of a PlayReady response.
+	spoilResponse func(x *exchange, g *playReadyResponse, scope *drm.KID) bool
 }
 
 // definitions is the one table of all faults, in the order in which they act.
 func definitions() []definition {
-	return slices.Concat(connectionFaults(), certificateFaults(), expressPlayFaults(), gateFaults(), licenseFaults())
+	return slices.Concat(connectionFaults(), certificateFaults(), expressPlayFaults(), gateFaults(), licenseFaults(), playReadyFaults())
 }
 
 func connectionFaults() []definition {

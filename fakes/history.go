@@ -27,10 +27,11 @@ type Record struct {
 	Time         time.Time       `json:"time"`                   // of arrival, by the server's clock
 	Elapsed      time.Duration   `json:"elapsed_ns"`             // from arrival to just before the answer is sent
 	Method       string          `json:"method"`                 // as sent, at most 16 characters
+	System       drm.System      `json:"system,omitempty"`       // "" where the path is of none
 	Operation    drm.Kind        `json:"operation,omitempty"`    // "" where the request doesn't say
 	Request      drm.Fingerprint `json:"request,omitempty"`      // of the body
 	RequestBytes int             `json:"request_bytes"`          // of the body, as far as it was read
-	RequestID    string          `json:"request_id,omitempty"`   // lower-case hexadecimal, of the first 64 bytes
+	RequestID    string          `json:"request_id,omitempty"`   // PlayReady: the nonce; lower-case hexadecimal, of the first 64 bytes
 	Device       drm.Fingerprint `json:"device,omitempty"`       // of the device certificate, once its chain is verified
 	KIDs         []drm.KID       `json:"kids,omitempty"`         // asked for
 	Granted      []drm.KID       `json:"granted,omitempty"`      // the license's KIDs, before any fault

@@ -27,7 +27,7 @@ func (s *Server) serveProtocol(w http.ResponseWriter, r *http.Request) {
 	x.record = Record{N: s.history.arrive(), Time: x.now.UTC(), Method: r.Method[:min(len(r.Method), maxMethod)]}
 	s.role.enter(r)
 	refused := s.receive(w, r, x)
-	x.faults = s.faults.match(x.request.operation, x.request.content.kids)
+	x.faults = s.faults.match(x.record.Operation, x.record.KIDs)
 	for _, a := range x.faults {
 		if instead := s.instead[a.Name]; instead != nil {
 			instead(w, r, x)
@@ -48,14 +48,18 @@ func (s *Server) serveProtocol(w http.ResponseWriter, r *http.Request) {
 
 // receive reads the request into the exchange and returns why it can't be one, or nil.
 func (s *Server) receive(w http.ResponseWriter, r *http.Request, x *exchange) *refusal {
+	x.record.System = drm.Widevine
+	if r.URL.Path == playReadyPath {
+		x.record.System = drm.PlayReady
+	}
 	switch r.URL.Path {
 	case expressPlayIssuePath:
 		return s.receiveTokenRequest(w, r, x)
 	case expressPlayLicensePath:
 		x.present(r)
-	case licensePath:
+	case licensePath, playReadyPath:
 	default:
-		return refuse(http.StatusNotFound, reasonPath, "nothing here: key requests go to "+licensePath)
+		return refuse(http.StatusNotFound, reasonPath, "nothing here: key requests go to "+licensePath+" and "+playReadyPath)
 	}
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
@@ -67,6 +71,9 @@ func (s *Server) receive(w http.ResponseWriter, r *http.Request, x *exchange) *r
 		return refused
 	}
 	x.record.Request = secret.FingerprintOf(body)
+	if x.record.System == drm.PlayReady {
+		return x.receiveChallenge(r, body)
+	}
 	x.request = readRequest(body)
 	x.record.Operation = x.request.operation
 	x.record.KIDs = x.request.content.kids

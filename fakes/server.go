@@ -2,8 +2,8 @@
 // verifies, and are wrong on request: [Catalogue] lists the faults that can be set.
 //
 // [Start] serves the Widevine license service of sheet widevine.md §15: service certificates, and licenses for requests
-// with the client id in the clear or encrypted, and beside it a stand-in for ExpressPlay's, see [ExpressPlay]. It
-// trusts the devices of an [Authority] and nobody else. Every request ends up in a history, which the management
+// with the client id in the clear or encrypted; the PlayReady license service of sheet playready.md §11; and beside them a
+// stand-in for ExpressPlay's, see [ExpressPlay]. It trusts the devices of an [Authority] and nobody else. Every request ends up in a history, which the management
 // address shows, see [Server.ManagementURL]. Nothing here is meant to be reached from another machine, and no address
 // but a loopback one is served.
 package fakes
@@ -26,6 +26,7 @@ import (
 
 	"keyflow/drm"
 	"keyflow/drm/secret"
+	"keyflow/drm/widevine/chain"
 )
 
 const (
@@ -94,8 +95,10 @@ type Server struct {
 	faults  *board
 	instead map[string]func(http.ResponseWriter, *http.Request, *exchange)
 	history *history
-	chains  *chainCache
+	chains  *chainCache[*chain.Certificate]
 	spoilt  spoiltCertificates
+
+	playReadyChains *chainCache[playReadyDevice]
 
 	protocol, management *endpoint
 	secure               *endpoint // of a stand-in, else nil
@@ -175,7 +178,7 @@ func newServer(ctx context.Context, o Options) (*Server, error) {
 		contentIDs: make(map[string][]drm.KID), tracks: tracks(o.TrackLabels, o.Tracks),
 		policy: drm.Policy{CanPlay: true, License: defaultLicense}, maxBody: o.MaxBody, textOnly: o.TextErrors, log: o.Log,
 		clock: NewClock(o.Clock), faults: newBoard(), history: newHistory(maxHistory),
-		chains: newChainCache(o.Authority.RootKey(), maxChains), instead: replacements(),
+		chains: newWidevineChains(o.Authority), playReadyChains: newPlayReadyChains(o.Authority), instead: replacements(),
 		spoilt: newSpoiltCertificates(o.Authority), stopped: make(chan struct{}),
 		customer: o.ExpressPlay.customer(o.Authority), tokens: newTokenKeys(o.Authority),
 	}
@@ -238,6 +241,9 @@ func (s *Server) URL() string { return s.protocol.url }
 
 // LicenseURL returns where Widevine key requests and certificate requests go.
 func (s *Server) LicenseURL() string { return s.URL() + licensePath }
+
+// PlayReadyURL returns where PlayReady license challenges go.
+func (s *Server) PlayReadyURL() string { return s.URL() + playReadyPath }
 
 // ManagementURL returns the root of the management address, without a slash at the end:
 //

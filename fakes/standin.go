@@ -28,8 +28,9 @@ type role struct {
 	StandInInfo
 	// licenseHosts has the host of the license URL that the token service of a host names.
 	licenseHosts map[string]string
-	// path is where all requests go, "" for where they ask to go.
-	path string
+	// paths are where all requests go, by the system of the profile; none: where they ask to go.
+	paths map[drm.System]string
+	path  string // of the profile that it stands in for
 }
 
 // roles are the stand-ins. A provider without services of its own is plain: a license server at any path of any host.
@@ -45,7 +46,10 @@ func roles() []role {
 				"wv-gen.service.expressplay.cn":  "wv.service.expressplay.cn",
 			},
 		},
-		{StandInInfo: StandInInfo{Name: "plain", Title: "a license server without authorization", Systems: []drm.System{drm.Widevine}}, path: licensePath},
+		{
+			StandInInfo: StandInInfo{Name: "plain", Title: "a license server without authorization", Systems: []drm.System{drm.Widevine, drm.PlayReady}},
+			paths:       map[drm.System]string{drm.Widevine: licensePath, drm.PlayReady: playReadyPath},
+		},
 	}
 }
 
@@ -96,7 +100,8 @@ func (r role) enter(q *http.Request) {
 // StandInOptions say for whom to stand in, beside the options of every server.
 type StandInOptions struct {
 	Options
-	Provider string // the name of one of [StandIns]
+	Provider string     // the name of one of [StandIns]
+	System   drm.System // of the profile; "" is Widevine
 	// Origins are those of the URLs that the user's profile names, e.g. https://license.example:443: they lead here too. A
 	// host name without a scheme is one of https.
 	Origins []string
@@ -126,6 +131,13 @@ func startStandIn(ctx context.Context, o StandInOptions) (*StandIn, error) {
 	if err != nil {
 		return nil, err
 	}
+	if o.System == "" {
+		o.System = drm.Widevine
+	}
+	if !slices.Contains(r.Systems, o.System) {
+		return nil, fmt.Errorf("the stand-in for %s has no license service for %s", r.Name, o.System)
+	}
+	r.path = r.paths[o.System]
 	s := &StandIn{hosts: map[string]bool{}, dialer: net.Dialer{Timeout: readHeaderTimeout}}
 	hosts := r.info().Hosts
 	if err := s.name(hosts...); err != nil {

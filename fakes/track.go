@@ -27,6 +27,8 @@ type Track struct {
 	MinSecurity int
 	// HDCP is what the key's container requires of outputs; 0 requires nothing.
 	HDCP wire.HDCP
+	// PlayReady is how PlayReady clients are granted the key; what stands above but the label, and the policy, is Widevine's.
+	PlayReady PlayReadyTrack
 	// Policy is that of licenses with the key, nil: the server's. A license with keys of several policies has the
 	// strictest: a permission that all of them give, the shortest of each duration, the first renewal URL.
 	Policy *drm.Policy
@@ -43,6 +45,7 @@ func (t Track) validate() error {
 	if _, known := wire.HDCP_name[int32(t.HDCP)]; !known {
 		errs = append(errs, fmt.Errorf("HDCP version %d is not known", t.HDCP))
 	}
+	errs = append(errs, t.PlayReady.validate())
 	if t.Policy != nil && negative(*t.Policy) {
 		errs = append(errs, errors.New("the policy has a negative duration"))
 	}

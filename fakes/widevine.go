@@ -142,8 +142,11 @@ func (c *content) addKID(kid drm.KID) {
 // respond returns the answer to a request that could be received. A provider's license service decides on the token before
 // it looks at the key request; a certificate request needs none (sheet providers.md §5.1).
 func (x *exchange) respond() (answer, *refusal) {
-	if x.token != nil {
+	switch {
+	case x.token != nil:
 		return x.issueToken()
+	case x.challenge != nil:
+		return x.acquireLicense()
 	}
 	if x.presented != nil && x.request.operation != drm.KindCertificate {
 		if wrong := x.authorize(); wrong != nil {
@@ -179,7 +182,7 @@ func (x *exchange) license() ([]byte, *refusal) {
 		return nil, refused
 	}
 	g := x.newGrant(who.recipient, keys)
-	x.spoil(g)
+	x.spoil(func(d definition, scope *drm.KID) bool { return d.spoil != nil && d.spoil(x, g, scope) })
 	body, err := g.seal()
 	if err != nil {
 		return nil, refuse(http.StatusInternalServerError, reasonInternal, "the license could not be made")
@@ -271,17 +274,15 @@ func (x *exchange) startTime() int64 {
 	return x.now.Unix()
 }
 
-// spoil applies the faults that alter a license, in the order of the table.
-func (x *exchange) spoil(g *grant) {
+// spoil applies the faults that alter a license, in the order of the table. alter reports whether the fault had anything to
+// alter; scope is the KID that the setting names, nil for all.
+func (x *exchange) spoil(alter func(d definition, scope *drm.KID) bool) {
 	if len(x.faults) == 0 {
 		return
 	}
 	for _, d := range definitions() {
-		if d.spoil == nil {
-			continue
-		}
 		for _, a := range x.faults {
-			if a.Name == d.Name && d.spoil(x, g, a.KID) {
+			if a.Name == d.Name && alter(d, a.KID) {
 				x.acted(d.Name)
 			}
 		}

@@ -1,0 +1,177 @@
+package fakes
+
+import (
+	"encoding/base64"
+	"mime"
+	"net/http"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"keyflow/drm"
+	"keyflow/drm/playready/soap"
+	"keyflow/drm/pssh"
+)
+
+// playReadyPath is where the PlayReady license server is.
+const playReadyPath = "/playready/rightsmanager.asmx"
+
+const (
+	licenseNonceLen = 16        // bytes (sheet playready.md §7.1)
+	maxClockSkew    = time.Hour // that a client's clock may be off (sheet §9.7)
+)
+
+// Reasons of refusals by the PlayReady server, beside those of http.go and those of the Widevine server that mean the same.
+const (
+	reasonMediaType  drm.Reason = "media-type"       // 415: not text/xml in UTF-8
+	reasonAction     drm.Reason = "soap-action"      // another one than AcquireLicense
+	reasonDigest     drm.Reason = "request-digest"   // the LA was changed after it was signed
+	reasonEncrypted  drm.Reason = "encrypted-data"   // cannot be decrypted, or holds no certificate chain
+	reasonSigningKey drm.Reason = "signing-key"      // not that of the leaf certificate
+	reasonVersion    drm.Reason = "protocol-version" //
+	reasonNonce      drm.Reason = "license-nonce"    // missing, or not base64 of 16 bytes
+	reasonClientTime drm.Reason = "client-time"      // missing, no number, or more than an hour off
+	reasonHeader     drm.Reason = "header"           // a WRMHEADER that cannot be read, or one without a KID
+	reasonChecksum   drm.Reason = "checksum"         // of another key than the KID's
+)
+
+// challenge is a license challenge, as far as it could be read (sheet playready.md §11, steps 1 and 2).
+type challenge struct {
+	*soap.Challenge                 // nil if it cannot be read
+	header          *pssh.WRMHeader // nil if it cannot be read
+	action          string          // the header SOAPAction as sent
+	nonce           []byte          // nil if it is not base64
+	clientTime      time.Time       // once it has been accepted
+}
+
+// blanks takes out the XML white space that may stand in base64 (sheet playready.md §7.4) and that a decoder does not skip.
+var blanks = strings.NewReplacer(" ", "", "\t", "")
+
+// versions of a challenge that are accepted (sheet playready.md §7.2).
+var versions = []string{"1", "2", "3", "4", "5"}
+
+// receiveChallenge reads a request to the PlayReady license server. What it refuses does not reach SOAP.
+func (x *exchange) receiveChallenge(r *http.Request, body []byte) *refusal {
+	x.challenge = &challenge{action: strings.TrimSpace(r.Header.Get("SOAPAction"))}
+	if given := r.Header.Get("Content-Type"); given != "" {
+		media, parameters, err := mime.ParseMediaType(given)
+		if charset := parameters["charset"]; err != nil || media != "text/xml" || charset != "" && !strings.EqualFold(charset, "utf-8") {
+			return refuse(http.StatusUnsupportedMediaType, reasonMediaType, "challenges are of type text/xml, in UTF-8")
+		}
+	}
+	parsed, err := soap.ParseChallenge(body)
+	if err != nil {
+		return nil // a SOAP fault
+	}
+	x.challenge.Challenge = parsed
+	x.record.Operation = drm.KindLicense
+	if nonce, err := base64.StdEncoding.DecodeString(blanks.Replace(parsed.Nonce)); err == nil {
+		x.challenge.nonce, x.record.RequestID = nonce, shortHex(nonce)
+	}
+	if x.challenge.header, err = pssh.ParseWRMHeaderXML(parsed.Header); err != nil {
+		return nil
+	}
+	for _, kid := range x.challenge.header.IDs() {
+		if !slices.Contains(x.record.KIDs, kid) {
+			x.record.KIDs = append(x.record.KIDs, kid)
+		}
+	}
+	return nil
+}
+
+// acquireLicense answers a license challenge, in the order of sheet playready.md §11.
+func (x *exchange) acquireLicense() (answer, *refusal) {
+	if refused := x.readable(); refused != nil {
+		return answer{}, refused
+	}
+	if refused := x.verifyDigest(); refused != nil {
+		return answer{}, refused
+	}
+	device, refused := x.playReadyDevice()
+	if refused != nil {
+		return answer{}, refused
+	}
+	if refused := x.acceptable(); refused != nil {
+		return answer{}, refused
+	}
+	keys, refused := x.headerKeys(device)
+	if refused != nil {
+		return answer{}, refused
+	}
+	g := x.newResponse(keys)
+	x.spoil(func(d definition, scope *drm.KID) bool { return d.spoilResponse != nil && d.spoilResponse(x, g, scope) })
+	body, err := g.seal()
+	if err != nil {
+		return answer{}, x.fault(reasonInternal, soap.CodeInternalError, "the license could not be made")
+	}
+	return answer{status: http.StatusOK, contentType: g.contentType, body: body}, nil
+}
+
+// readable is what is left of steps 1 and 2: the SOAP action, and whether the challenge could be read.
+func (x *exchange) readable() *refusal {
+	action := x.challenge.action
+	bare := strings.Trim(action, `"`)
+	if action != "" && bare != soap.ActionAcquireLicense || action == bare && action != "" && x.acts(faultPRActionQuoted) {
+		return x.fault(reasonAction, soap.CodeInvalidMessage, "SOAPAction is not that of AcquireLicense")
+	}
+	if x.challenge.Challenge == nil {
+		return x.fault(reasonMalformed, soap.CodeInvalidMessage, "the challenge cannot be read")
+	}
+	return nil
+}
+
+// verifyDigest is the part of step 3 that needs no certificate: what was read is what was signed.
+func (x *exchange) verifyDigest() *refusal {
+	if !x.challenge.DigestMatches() && !x.acts(faultPRDigestIgnored) {
+		return x.fault(reasonDigest, soap.CodeInvalidMessage, "the digest of the challenge does not match")
+	}
+	return nil
+}
+
+// acceptable is step 6: version, nonce and clock.
+func (x *exchange) acceptable() *refusal {
+	c := x.challenge
+	if !slices.Contains(versions, c.Version) && !x.acts(faultPRVersionIgnored) {
+		return x.fault(reasonVersion, soap.CodeVersionMismatch, "the version of the challenge is not supported")
+	}
+	if len(c.nonce) != licenseNonceLen && !x.acts(faultPRNonceIgnored) {
+		return x.fault(reasonNonce, soap.CodeInvalidMessage, "LicenseNonce is not base64 of 16 bytes")
+	}
+	seconds, err := strconv.ParseInt(c.ClientTime, 10, 64)
+	if err != nil {
+		return x.fault(reasonClientTime, soap.CodeInvalidMessage, "ClientTime is no number of seconds")
+	}
+	c.clientTime = time.Unix(seconds, 0)
+	if skew := c.clientTime.Sub(x.now).Abs(); skew > maxClockSkew {
+		return x.fault(reasonClientTime, soap.CodeServiceSpecific, "the client's clock is more than an hour off")
+	}
+	return nil
+}
+
+// faultDetail is what a fault without a status code lacks.
+var faultDetail = regexp.MustCompile(`<detail>.*</detail>`)
+
+// fault refuses a challenge with a SOAP fault (sheet playready.md §8.4). Its text names neither keys nor tokens; what a client
+// may show to its user goes with code 0x8004C604 as custom data.
+func (x *exchange) fault(reason drm.Reason, code soap.Code, text string) *refusal {
+	f := soap.Fault{FaultCode: "soap:Server", Text: text, Actor: x.server.URL() + playReadyPath, Code: code}
+	if code == soap.CodeServiceSpecific {
+		f.CustomData = text
+	}
+	if code != soap.CodeInternalError && x.acts(faultPRFaultCode) {
+		f.Code = soap.CodeInternalError
+	}
+	if x.acts(faultPRFaultTalks) {
+		f.Text = "System.Web.Services.Protocols.SoapException: " + text + " at Service.RightsManager.AcquireLicense(XmlNode challenge) in D:\\service\\rightsmanager.asmx.cs:line 42"
+	}
+	page := &answer{status: http.StatusInternalServerError, contentType: soap.ContentType, body: soap.FaultBody(f)}
+	if x.acts(faultPRFault200) {
+		page.status = http.StatusOK
+	}
+	if x.acts(faultPRFaultBare) {
+		page.body = faultDetail.ReplaceAll(page.body, nil)
+	}
+	return &refusal{status: page.status, reason: reason, text: text, page: page}
+}
