@@ -2,7 +2,7 @@
 // direct driver ([Run]) that runs one check with a plain context, and a Ginkgo adapter ([Describe], [RunSpecs]) that makes
 // each check an It. Both give the same result.
 //
-// A check is a value in the registry (see [All]). To add one, append it to the table of its area's file, wv_….go, and name
+// A check is a value in the registry (see [All]). To add one, append it to the table of its area's file, wv_….go or pr_….go, and name
 // the fault of package fakes that makes it fail: a check that nothing can turn red proves nothing.
 package suites
 
@@ -62,6 +62,10 @@ const (
 	NeedSecondDevice Need = "a second device that the server trusts"
 	// NeedToken is a profile that attaches a token to its requests.
 	NeedToken Need = "a token"
+	// NeedIssuer is an authority that issues devices to order.
+	NeedIssuer Need = "an authority that issues devices"
+	// NeedTwin is another target of the run that serves the same content in the other system.
+	NeedTwin Need = "the same content in the other system"
 )
 
 // Area returns the middle part of the id: LIC of WV-LIC-03.

@@ -53,6 +53,20 @@ func NewPlan(targets []*Target, globs []string, labels string, seed int64) (*Pla
 	return p, nil
 }
 
+// of returns the checks that are for the target's system.
+func (t *Target) of(checks []Check) []Check {
+	return slices.DeleteFunc(slices.Clone(checks), func(c Check) bool { return c.System != t.Profile.DRM })
+}
+
+// Total returns how many results the plan's selected checks will have on all targets.
+func (p *Plan) Total() int {
+	n := 0
+	for _, t := range p.Targets {
+		n += len(t.of(p.Selected))
+	}
+	return n
+}
+
 // Labels returns the check's Ginkgo labels: id, level, system and area. They are plain values, because a filter then reads
 // "MUST && KEY"; with keys it would have to be "level: containsAny {MUST} && area: containsAny {KEY}".
 func (c Check) Labels() []string {
@@ -124,7 +138,7 @@ func (r *Recorder) Results(p *Plan) []reports.Result {
 	}
 	var all []reports.Result
 	for _, t := range p.Targets {
-		for _, c := range p.Set {
+		for _, c := range t.of(p.Set) {
 			result := blank(c, t)
 			recorded, done := r.results[identityOf(result)]
 			switch {

@@ -14,11 +14,11 @@ import (
 )
 
 // SetVersion is the version of the requirement set; it changes when a check is added, dropped or changes its level.
-const SetVersion = "0.3"
+const SetVersion = "0.4"
 
 // All returns every check, sorted by id.
 func All() []Check {
-	all := widevineChecks()
+	all := append(widevineChecks(), playReadyChecks()...)
 	slices.SortFunc(all, func(a, b Check) int { return strings.Compare(a.ID, b.ID) })
 	return all
 }
@@ -30,6 +30,18 @@ func widevineChecks() []Check {
 	for i := range checks {
 		c := &checks[i]
 		c.System, c.Scope = drm.Widevine, ScopeTarget
+		c.Needs = append([]Need{NeedTrusted}, c.Needs...)
+	}
+	return checks
+}
+
+// playReadyChecks fills in what all PlayReady checks share, as widevineChecks does.
+func playReadyChecks() []Check {
+	checks := slices.Concat(playReadyHeaders(), playReadyKIDs(), playReadyLicense(), playReadyPolicy(), playReadyNonce(),
+		playReadySecurity(), playReadySOAP(), playReadyKeys())
+	for i := range checks {
+		c := &checks[i]
+		c.System, c.Scope = drm.PlayReady, ScopeTarget
 		c.Needs = append([]Need{NeedTrusted}, c.Needs...)
 	}
 	return checks

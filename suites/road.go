@@ -2,11 +2,13 @@ package suites
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 
 	"keyflow/drm"
+	"keyflow/drm/playready"
 	"keyflow/drm/provider"
-	"keyflow/drm/pssh"
+	"keyflow/drm/secret"
 	"keyflow/drm/widevine"
 )
 
@@ -30,26 +32,38 @@ func (x *Exchange) Answer() *widevine.Answer {
 	return a
 }
 
-// License returns the first license of the exchange's session.
-func (x *Exchange) License() (drm.License, bool) {
-	if ls := x.Session.Licenses(); len(ls) > 0 {
-		return ls[0], true
+// PlayReady returns what the PlayReady platform decoded.
+func (x *Exchange) PlayReady() *playready.Answer {
+	a, ok := x.Observation.Detail.(*playready.Answer)
+	if !ok {
+		return &playready.Answer{}
 	}
-	return drm.License{}, false
+	return a
 }
 
 // Entitled returns the KIDs that the license must hold.
 func (x *Exchange) Entitled() []drm.KID { return x.Lease.Entitled(x.Message.KIDs) }
 
 // Granted reports whether the server handed out a license, right or wrong.
-func (x *Exchange) Granted() bool { return x.Answer().License != nil }
+func (x *Exchange) Granted() bool {
+	return x.Answer().License != nil || len(x.PlayReady().Licenses) > 0
+}
+
+// granted tells what was granted, for messages.
+func (x *Exchange) granted() string {
+	if n := len(x.PlayReady().Licenses); n > 0 {
+		return fmt.Sprintf("HTTP %d with %d licenses", x.Status, n)
+	}
+	return fmt.Sprintf("HTTP %d with a license of %d key containers", x.Status, len(x.Answer().Containers))
+}
 
 // The steps that most checks need.
 var (
 	// HaveBox finds the box that key requests are made from.
 	HaveBox = Step[drm.Box]{"find the pssh box", func(e *Env) (drm.Box, error) {
-		return pssh.Select(e.Asset.Boxes, e.Profile.DRM)
+		return Require(e, haveAsks)[0].Box, nil
 	}}
+	haveAsks = Step[[]Ask]{"find the pssh box", func(e *Env) ([]Ask, error) { return e.Asks() }}
 	// HaveAnswer gets an answer, whatever it is, to a key request for the asset.
 	HaveAnswer = Step[*Exchange]{"get an answer to a key request", func(e *Env) (*Exchange, error) {
 		return e.Exchange(e.Platform, Require(e, HaveBox), drm.KindLicense)
@@ -90,8 +104,11 @@ func (e *Env) obtain(p drm.Platform, c call) (*Exchange, error) {
 
 func (e *Env) obtainAll(p drm.Platform) ([]*Exchange, error) {
 	var xs []*Exchange
-	for _, need := range e.sessions() {
-		x, err := e.obtain(p, call{kind: drm.KindLicense, need: &need})
+	for _, a := range Require(e, haveAsks) {
+		x, err := e.exchange(p, a.Box, call{kind: drm.KindLicense, need: &a.Need})
+		if err == nil {
+			err = x.Usable()
+		}
 		if err != nil {
 			return xs, err
 		}
@@ -111,11 +128,20 @@ func (x *Exchange) Usable() error {
 	if f := x.Observation.Fatal(); f != nil {
 		return *f
 	}
-	return nil
+	if len(x.Session.Licenses()) > 0 {
+		return nil
+	}
+	if len(x.Observation.Findings) > 0 {
+		return x.Observation.Findings[0]
+	}
+	return drm.Finding{Reason: reasonKIDMissing, Step: stepHTTP, Expected: "a license that can be used", Seen: "none"}
 }
 
-// problem returns the HTTP problem of an answer that is no license, or its first finding with one of the reasons.
+// problem returns the fault or the HTTP problem of an answer that is no license, or its first finding with one of the reasons.
 func (x *Exchange) problem(reasons ...drm.Reason) error {
+	if f := x.Observation.Find(playready.ReasonFault); f != nil {
+		return *f // it says more than the status that it comes with
+	}
 	if x.Reply.Class != provider.ClassOK && len(x.Reply.Problems) > 0 {
 		p := x.Reply.Problems[0]
 		return drm.Finding{Reason: p.Reason, Step: stepHTTP, Expected: p.Expected, Seen: p.Seen}
@@ -140,6 +166,7 @@ type call struct {
 	body  []byte          // instead of the platform's
 	lease *provider.Lease // instead of a fresh one; it is used whatever it says of itself
 	need  *provider.Need  // nil: the first session's
+	edit  func(*provider.Request)
 }
 
 // Exchange walks the road once: open, request, lease, build, send, read, process. The error is a
@@ -149,23 +176,28 @@ func (e *Env) Exchange(p drm.Platform, box drm.Box, kind drm.Kind) (*Exchange, e
 }
 
 func (e *Env) exchange(p drm.Platform, box drm.Box, c call) (*Exchange, error) {
-	session, err := p.Open(e.Context, box, drm.Options{})
-	if err != nil {
+	x := &Exchange{Lease: c.lease}
+	var err error
+	if x.Lease == nil {
+		if x.Lease, err = e.lease(c); err != nil {
+			return nil, err
+		}
+	}
+	if x.Session, err = p.Open(e.Context, box, drm.Options{CustomData: x.Lease.CustomData}); err != nil {
 		return nil, &HarnessError{err}
 	}
-	x := &Exchange{Session: session, Lease: c.lease}
+	session := x.Session
 	if x.Message, err = session.Request(e.Context, c.kind); err != nil {
 		return nil, &HarnessError{err}
 	}
 	if c.body != nil {
 		x.Message.Body = c.body
 	}
-	if x.Lease == nil {
-		if x.Lease, err = e.lease(c); err != nil {
-			return nil, err
-		}
+	request := e.Profile.Build(x.Lease, x.Message, provider.At{Now: e.clock().Now()})
+	if c.edit != nil {
+		c.edit(request)
 	}
-	answer, err := e.send(x, e.Profile.Build(x.Lease, x.Message, provider.At{Now: e.clock().Now()}))
+	answer, err := e.send(x, request)
 	if err != nil {
 		return nil, err
 	}
@@ -177,12 +209,6 @@ func (e *Env) exchange(p drm.Platform, box drm.Box, c call) (*Exchange, error) {
 	return x, nil
 }
 
-// sessions are the needs that together make up the asset: one, or one for every KID where a lease entitles to one KID. They
-// are the asset's whatever a box asks for: a check that asks for other content does so with the asset's token.
-func (e *Env) sessions() []provider.Need {
-	return e.Profile.Sessions(provider.Need{Asset: e.Asset.Name, KIDs: e.Asset.KIDs(), Keys: e.Asset.Keys()})
-}
-
 // lease takes a lease for the call and counts its use. Certificate requests that use no token up share one lease: tokens
 // may cost money.
 func (e *Env) lease(c call) (*provider.Lease, error) {
@@ -191,8 +217,8 @@ func (e *Env) lease(c call) (*provider.Lease, error) {
 		return e.certificates, nil
 	}
 	need := c.need
-	if need == nil {
-		need = &e.sessions()[0]
+	if need == nil { // the asset's whatever the box asks for: a check that asks for other content does so with the asset's token
+		need = &Require(e, haveAsks)[0].Need
 	}
 	lease, err := e.take(*need)
 	if err != nil {
@@ -258,10 +284,21 @@ func (e *Env) remember(x *Exchange) {
 	if e.Vault == nil {
 		return
 	}
+	add := func(kid drm.KID, key secret.Bytes) {
+		e.Vault.Add("content-key", key)
+		if !key.IsZero() {
+			e.log.key(kid, key)
+		}
+	}
 	for _, c := range x.Answer().Containers {
 		e.Vault.Add("content-key", c.Key)
-		if c.KID != nil && !c.Key.IsZero() {
-			e.log.key(*c.KID, c.Key)
+		if c.KID != nil {
+			add(*c.KID, c.Key)
+		}
+	}
+	for _, l := range x.PlayReady().Licenses {
+		if l.XMR != nil {
+			add(l.XMR.KID, l.Key)
 		}
 	}
 }

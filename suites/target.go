@@ -43,6 +43,7 @@ type Target struct {
 	PlatformKind PlatformKind
 	Platform     drm.Platform // nil for PlatformNone
 	Second       drm.Platform // another trusted device, nil if there is none
+	Twin         *Target      // of the same content in the other system, nil if there is none
 	Client       *http.Client
 	Dial         Dial      // as the client does; nil is the network
 	Clock        drm.Clock // nil is the machine's
@@ -50,8 +51,21 @@ type Target struct {
 	Patience     *Patience // shared by the targets on one server; nil has no end
 	// Advance moves the server's clock, and Clock with it; nil for a server whose time is real.
 	Advance func(time.Duration)
+	// Issue makes a PlayReady device of a security level that expires, or never if expires is zero; nil where nobody can.
+	Issue func(level int, expires time.Time) (drm.Platform, error)
 	// Slow lets checks wait for real time to pass.
 	Slow bool
+}
+
+// Pair makes targets of different systems twins where they have the same content and are servers of the same kind.
+func Pair(targets []*Target) {
+	for _, t := range targets {
+		for _, o := range targets {
+			if t.Twin == nil && o.Asset == t.Asset && o.Kind == t.Kind && o.Profile.DRM != t.Profile.DRM {
+				t.Twin = o
+			}
+		}
+	}
 }
 
 func (t *Target) clock() drm.Clock {
@@ -71,6 +85,12 @@ type missing struct {
 func (t *Target) missing(needs []Need) *missing {
 	if slices.Contains(needs, NeedToken) && !t.Profile.TakesToken() {
 		return &missing{reports.NotApplicable, "", "the profile attaches no token"}
+	}
+	if slices.Contains(needs, NeedIssuer) && t.Issue == nil {
+		return &missing{reports.NotApplicable, "", "no device of another kind can be issued for this server"}
+	}
+	if slices.Contains(needs, NeedTwin) && (t.Twin == nil || t.Twin.Platform == nil) {
+		return &missing{reports.NotApplicable, "", "the run has no target with the same content in the other system"}
 	}
 	for _, n := range needs {
 		switch {

@@ -12,8 +12,9 @@ import (
 	"keyflow/drm/secret"
 )
 
-// Transcript tells what went over the wire while a check ran. Bodies are told by length and fingerprint, never printed:
-// key requests identify devices and licenses carry wrapped keys. Header values are redacted by value when it is written.
+// Transcript tells what went over the wire while a check ran. Bodies are told by length and fingerprint, and of refusals and
+// pages their text: key requests identify devices and licenses carry wrapped keys. Header values are redacted by value when
+// it is written.
 type Transcript struct {
 	entries []*entry
 	keys    []string
@@ -29,7 +30,7 @@ func (t *Transcript) begin(now time.Time, r *provider.Request) *entry {
 	var b strings.Builder
 	fmt.Fprintf(&b, "> %s %s\n", r.Method, r.ShownURL())
 	writeHeader(&b, ">", r.ShownHeader())
-	fmt.Fprintf(&b, "> body: %s\n", bodyText(r.Body))
+	fmt.Fprintf(&b, "> body: %s\n", bodyText(r.Body, false))
 	e := &entry{began: now, request: b.String(), answer: "< no answer yet\n"}
 	t.entries = append(t.entries, e)
 	return e
@@ -39,7 +40,7 @@ func (e *entry) answered(now time.Time, r *http.Response, body []byte) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "< %s %s after %v\n", r.Proto, r.Status, now.Sub(e.began).Round(time.Microsecond))
 	writeHeader(&b, "<", r.Header)
-	fmt.Fprintf(&b, "< body: %s\n", bodyText(body))
+	fmt.Fprintf(&b, "< body: %s\n", bodyText(body, r.StatusCode >= http.StatusBadRequest || provider.IsHTML(r.Header, body)))
 	e.answer = b.String()
 }
 
@@ -79,15 +80,16 @@ func writeHeader(b *strings.Builder, mark string, h http.Header) {
 	}
 }
 
-// maxText is how much of a readable body is shown: refusals are short and their words help.
-const maxText = 500
+// maxText is how much of a readable body is shown: refusals are short and their words help. A SOAP fault begins with some 400
+// bytes of envelope.
+const maxText = 1000
 
-func bodyText(body []byte) string {
+func bodyText(body []byte, shown bool) string {
 	if len(body) == 0 {
 		return "empty"
 	}
 	what := fmt.Sprintf("%d bytes, fingerprint %s", len(body), secret.FingerprintOf(body))
-	if text := string(body[:min(len(body), maxText)]); printable(text) {
+	if text := string(body[:min(len(body), maxText)]); shown && printable(text) {
 		what += ": " + strings.Join(strings.Fields(text), " ")
 	}
 	return what

@@ -104,9 +104,10 @@ const (
 	reasonStartTime          drm.Reason = "start-time"
 )
 
-func licenseParses(e *Env) {
-	box := Require(e, HaveBox)
-	x, err := e.Exchange(e.Platform, box, drm.KindLicense)
+// answered gets the answer to a key request for the asset. That none comes is the check's own failure, not a block: it is the
+// one that judges it.
+func (e *Env) answered() *Exchange {
+	x, err := e.Exchange(e.Platform, Require(e, HaveBox), drm.KindLicense)
 	var token *provider.TokenError
 	var transport *provider.TransportError
 	switch {
@@ -117,6 +118,11 @@ func licenseParses(e *Env) {
 	case err != nil:
 		e.block("get an answer to a key request", err)
 	}
+	return x
+}
+
+func licenseParses(e *Env) {
+	x := e.answered()
 	e.failOnProblem(x, widevine.ReasonEmptyAnswer, widevine.ReasonNotProtobuf, widevine.ReasonMessageType,
 		widevine.ReasonLicenseError, widevine.ReasonLicenseParse)
 	e.Note("HTTP %d, %d bytes, %d key containers", x.Status, len(x.Reply.Body), len(x.Answer().Containers))

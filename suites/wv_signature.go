@@ -104,23 +104,32 @@ const stepTampered = "send a tampered key request"
 
 // refused acquires a license that must not be granted and returns how it was refused.
 func (e *Env) refused(p drm.Platform, box drm.Box) string {
+	return e.refusal(e.refusedExchange(p, box), stepTampered)
+}
+
+// refusedExchange acquires a license that must not be granted.
+func (e *Env) refusedExchange(p drm.Platform, box drm.Box) *Exchange {
 	x, err := e.Exchange(p, box, drm.KindLicense)
 	if err != nil {
 		e.block("get an answer to a tampered key request", err)
 	}
 	if x.Granted() {
 		e.Fail(Failure{Reason: reasonAccepted, Step: stepTampered, Expected: wantRefusal,
-			Seen: fmt.Sprintf("HTTP %d with a license of %d key containers", x.Status, len(x.Answer().Containers))})
+			Seen: x.granted()})
 	}
-	return e.refusal(x, stepTampered)
+	e.refusal(x, stepTampered)
+	return x
 }
 
 const wantRefusal = "a refusal: HTTP 4xx or 5xx, or an error response"
 
-// refusal returns how a request was refused: by HTTP 4xx or 5xx or by an in-band error (sheet §18). A page of some proxy or
+// refusal returns how a request was refused: by HTTP 4xx or 5xx, by an in-band error or by a SOAP fault (sheets widevine.md §18,
+// playready.md §14). A page of some proxy or
 // an empty answer is no refusal by the license service, and fails the check.
 func (e *Env) refusal(x *Exchange, step string) string {
 	switch {
+	case x.PlayReady().Fault != nil:
+		return fmt.Sprintf("HTTP %d and SOAP fault %s", x.Status, x.PlayReady().Fault.Code)
 	case x.Answer().Error != nil:
 		return fmt.Sprintf("HTTP %d and error response %v", x.Status, x.Answer().Error.GetErrorCode())
 	case x.Reply.Class == provider.ClassRefused || x.Reply.Class == provider.ClassServerFault:

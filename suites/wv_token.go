@@ -59,6 +59,9 @@ func widevineToken() []Check {
 	return checks
 }
 
+// firstNeed is what the first session needs.
+func (e *Env) firstNeed() provider.Need { return Require(e, haveAsks)[0].Need }
+
 // takeLease takes a lease for the first session, and counts no use.
 func (e *Env) takeLease(need provider.Need) *provider.Lease {
 	lease, err := e.take(need)
@@ -72,7 +75,7 @@ func (e *Env) takeLease(need provider.Need) *provider.Lease {
 // refused in the way that the profile expects in the scenario.
 func (e *Env) mustRefuseToken(scenario string, spoil func(*provider.Lease) *provider.Lease) {
 	Require(e, HaveLicense)
-	e.refuseLease(scenario, spoil(e.takeLease(e.sessions()[0])))
+	e.refuseLease(scenario, spoil(e.takeLease(e.firstNeed())))
 }
 
 // refuseLease sends a request that must be refused for its lease.
@@ -84,7 +87,7 @@ func (e *Env) refuseLease(scenario string, lease *provider.Lease) {
 	}
 	if x.Granted() {
 		e.Fail(Failure{Reason: reasonAccepted, Step: step, Expected: wantRefusal,
-			Seen: fmt.Sprintf("HTTP %d with a license of %d key containers", x.Status, len(x.Answer().Containers))})
+			Seen: x.granted()})
 	}
 	how := e.refusal(x, step)
 	if p := e.Profile.Unexpected(scenario, x.Reply); p != nil {
@@ -103,7 +106,7 @@ const (
 
 func expiredToken(e *Env) {
 	Require(e, HaveLicense)
-	lease := e.takeLease(e.sessions()[0])
+	lease := e.takeLease(e.firstNeed())
 	if lease.Expires.IsZero() {
 		e.NotApplicable("the profile's tokens have no ttl: they do not expire")
 	}
@@ -132,7 +135,7 @@ func (e *Env) passUntil(end time.Time) (restore func()) {
 }
 
 func tokenForOtherContent(e *Env) {
-	first := e.sessions()[0]
+	first := e.firstNeed()
 	if len(first.KIDs) == 0 {
 		e.NotApplicable("the KIDs of the content are not known")
 	}

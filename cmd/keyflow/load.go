@@ -14,8 +14,6 @@ import (
 
 	"keyflow/drm"
 	"keyflow/drm/provider"
-	"keyflow/drm/pssh"
-	"keyflow/drm/widevine"
 	"keyflow/fakes"
 	"keyflow/loadtest"
 	"keyflow/reports"
@@ -170,29 +168,27 @@ func (s *setting) aim(platform string, c *loadtest.Config) error {
 		c.Workers = 0
 	}
 	c.Dial, c.TLS = loadtest.Dial(first.Dial), s.tls
-	var asks []ask
+	var asks []suites.Ask
 	c.Expect = map[drm.KID]drm.Fingerprint{}
 	for _, t := range s.targets {
 		if t.Profile != first.Profile { // another variant sends the same
 			continue
 		}
-		box, err := pssh.Select(t.Asset.Boxes, t.Profile.DRM)
+		sessions, err := t.Asks()
 		if err != nil {
 			return usage(err, "keyflow inspect FILE shows the pssh boxes of an MPD or segment")
 		}
-		for _, need := range t.Profile.Sessions(provider.Need{Asset: t.Asset.Name, KIDs: t.Asset.KIDs(), Keys: t.Asset.Keys()}) {
-			asks = append(asks, ask{box, need})
-		}
+		asks = append(asks, sessions...)
 		for _, track := range t.Asset.Tracks {
 			if !track.Key.IsZero() {
 				c.Expect[track.KID] = track.Key.Fingerprint()
 			}
 		}
 	}
-	devices := map[drm.Fingerprint]*widevine.Platform{}
-	_, platforms := s.platforms(platform, first.Clock)
+	devices := map[drm.Fingerprint]device{}
+	_, platforms := s.devices(platform, first.Profile.DRM, first.Clock)
 	for _, p := range platforms {
-		devices[p.Identity().Device()] = p
+		devices[p.Device()] = p
 	}
 	var n atomic.Uint64
 	c.Source = func(ctx context.Context) (loadtest.Fresh, error) {
@@ -205,24 +201,18 @@ func (s *setting) aim(platform string, c *loadtest.Config) error {
 	return nil
 }
 
-// ask is what one session asks for.
-type ask struct {
-	box  drm.Box
-	need provider.Need
-}
-
-// mint makes one fresh key request in a session of its own, and takes the lease that it is sent with.
-func mint(ctx context.Context, profile *provider.Profile, p drm.Platform, a ask) (loadtest.Fresh, error) {
-	session, err := p.Open(ctx, a.box, drm.Options{})
+// mint takes a lease, and makes one fresh key request for it in a session of its own.
+func mint(ctx context.Context, profile *provider.Profile, p drm.Platform, a suites.Ask) (loadtest.Fresh, error) {
+	lease, err := profile.Lease(ctx, a.Need)
+	if err != nil {
+		return loadtest.Fresh{}, err
+	}
+	session, err := p.Open(ctx, a.Box, drm.Options{CustomData: lease.CustomData})
 	if err != nil {
 		return loadtest.Fresh{}, err
 	}
 	m, err := session.Request(ctx, drm.KindLicense)
-	if err = errors.Join(err, session.Close()); err != nil {
-		return loadtest.Fresh{}, err
-	}
-	lease, err := profile.Lease(ctx, a.need)
-	return loadtest.Fresh{Message: m, Lease: lease}, err
+	return loadtest.Fresh{Message: m, Lease: lease}, errors.Join(err, session.Close())
 }
 
 func (a *app) finishLoad(ctx context.Context, f *loadFlags, s *setting, load *reports.Load, err error) error {

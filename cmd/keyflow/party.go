@@ -40,8 +40,7 @@ func (f *targetFlags) parties(ctx context.Context, s *setting, assets []*suites.
 		if f.standIn {
 			return nil, usage(errors.New("--stand-in needs --profile: it stands in for that provider"), "without a profile the embedded fakes are used anyway")
 		}
-		p, err := s.startFake(ctx, f, assets)
-		return []party{p}, err
+		return s.startFake(ctx, f, assets)
 	}
 	var parties []party
 	var errs []error
@@ -76,8 +75,8 @@ func (f *targetFlags) openProfiles() ([]*provider.Profile, error) {
 	var errs []error
 	for _, name := range f.profiles {
 		p, err := openProfile(name)
-		if err == nil && p.DRM != drm.Widevine {
-			err = fmt.Errorf("%s: drm %s: there is no platform for it", name, p.DRM)
+		if err == nil && !f.wants(p.DRM) {
+			err = fmt.Errorf("%s is for %s, and --system asks for %s", name, p.DRM, f.system)
 		}
 		profiles, errs = append(profiles, p), append(errs, err)
 	}
@@ -133,7 +132,7 @@ func (f *targetFlags) standInFor(ctx context.Context, s *setting, assets []*suit
 	if err != nil {
 		return party{}, err
 	}
-	standIn, err := fakes.StartStandIn(context.WithoutCancel(ctx), fakes.StandInOptions{Options: options, Provider: standInName(p), Origins: named.Origins()})
+	standIn, err := fakes.StartStandIn(context.WithoutCancel(ctx), fakes.StandInOptions{Options: options, Provider: standInName(p), System: p.DRM, Origins: named.Origins()})
 	if err != nil {
 		return party{}, usage(fmt.Errorf("profile %s: %w", p.ID, err), "there are stand-ins for "+strings.Join(standInNames(), ", ")+"; a plain profile has no tokens")
 	}
@@ -200,24 +199,34 @@ func (f *targetFlags) fakeOptions(s *setting, assets []*suites.Asset) (fakes.Opt
 	return o, allKeys(assets, o.Keys)
 }
 
-// startFake starts the embedded fakes and returns them with a profile that points at them.
-func (s *setting) startFake(ctx context.Context, f *targetFlags, assets []*suites.Asset) (party, error) {
+// startFake starts the embedded fakes and returns them once for each system, with a profile that points at them.
+func (s *setting) startFake(ctx context.Context, f *targetFlags, assets []*suites.Asset) ([]party, error) {
 	o, err := f.fakeOptions(s, assets)
 	if err != nil {
-		return party{}, err
+		return nil, err
 	}
 	fake, err := fakes.Start(context.WithoutCancel(ctx), o)
 	if err != nil {
-		return party{}, harness(err)
+		return nil, harness(err)
 	}
 	s.stops = append(s.stops, fake.Close)
 	s.adopt(fake)
-	p, err := provider.Parse("embedded fakes", []byte(fake.Profile()))
-	if err != nil {
-		return party{}, harness(err)
+	client := suites.NewClient(suites.RequestTimeout)
+	var parties []party
+	for _, text := range []string{fake.Profile(), fake.PlayReadyProfile()} {
+		p, err := provider.Parse("embedded fakes", []byte(text))
+		if err != nil {
+			return nil, harness(err)
+		}
+		if f.wants(p.DRM) {
+			parties = append(parties, party{profile: p, kind: suites.EmbeddedFakes, client: client, clock: fake.Clock(), fake: fake})
+		}
 	}
-	return party{profile: p, kind: suites.EmbeddedFakes, client: suites.NewClient(suites.RequestTimeout), clock: fake.Clock(), fake: fake}, nil
+	return parties, nil
 }
+
+// wants reports whether --system asks for the system, or for none in particular.
+func (f *targetFlags) wants(s drm.System) bool { return f.system == "" || f.system == string(s) }
 
 // adopt makes a fake's authority that of the run, and its secrets known to the vault.
 func (s *setting) adopt(fake *fakes.Server) {

@@ -33,7 +33,7 @@ func (p *checkProgress) start(s *setting) {
 
 func (p *checkProgress) result(r reports.Result) {
 	p.done++
-	total := len(p.plan.Selected) * len(p.plan.Targets)
+	total := p.plan.Total()
 	where := ""
 	if len(p.plan.Targets) > 1 {
 		where = strings.TrimRight("  "+r.Asset+"  "+r.Variant, " ")

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -15,8 +14,6 @@ import (
 	"keyflow/drm/nearest"
 	"keyflow/drm/provider"
 	"keyflow/drm/secret"
-	"keyflow/drm/widevine"
-	"keyflow/drm/widevine/chain"
 	"keyflow/fakes"
 	"keyflow/reports"
 	"keyflow/suites"
@@ -26,10 +23,10 @@ import (
 type setting struct {
 	targets   []*suites.Target
 	authority *fakes.Authority
-	identity  *widevine.Identity // nil without --identity
-	fake      *fakes.Server      // of the first target; nil for a real server
-	tls       *tls.Config        // of its first target; nil is the system's roots
-	stops     []func() error     // of the fakes
+	identity  identity       // of --identity
+	fake      *fakes.Server  // of the first target; nil for a real server
+	tls       *tls.Config    // of its first target; nil is the system's roots
+	stops     []func() error // of the fakes
 	budget    *provider.Budget
 	vault     *secret.Vault
 	clock     drm.Clock // of the machine
@@ -76,6 +73,12 @@ func (f *targetFlags) prepare(ctx context.Context) (*setting, error) {
 	if s.authority != nil {
 		s.authority.AddTo(s.vault)
 	}
+	for _, p := range parties {
+		if err := s.identity.suits(f.identity, p); err != nil {
+			s.close()
+			return nil, err
+		}
+	}
 	s.addTargets(f, parties, assets)
 	return s, nil
 }
@@ -92,7 +95,10 @@ func (f *targetFlags) ready() error {
 func (f *targetFlags) consistent() error {
 	kinds := []string{"", string(suites.PlatformNone), string(suites.PlatformIdentity), string(suites.PlatformHarness)}
 	real := len(f.profiles) > 0 && !f.standIn
+	systems := []string{string(drm.Widevine), string(drm.PlayReady)}
 	switch {
+	case f.system != "" && !slices.Contains(systems, f.system):
+		return usage(fmt.Errorf("unknown system %q: %s", f.system, nearest.Hint(f.system, systems)), "for example --system playready")
 	case !slices.Contains(kinds, f.platform):
 		return usage(fmt.Errorf("unknown platform %q: %s", f.platform, nearest.Hint(f.platform, kinds[1:])), "keyflow check --help tells what each platform needs")
 	case f.standIn && f.identity != "":
@@ -104,7 +110,7 @@ func (f *targetFlags) consistent() error {
 	case real && f.platform == string(suites.PlatformHarness) && f.authority == "":
 		return usage(errors.New("--platform harness needs --authority DIR: the server must trust its devices"), "keyflow fake --export DIR writes an authority")
 	case f.platform == string(suites.PlatformIdentity) && f.identity == "":
-		return usage(errors.New("--platform identity needs --identity DIR"), "DIR holds client_id.bin and private_key.pem of a device that the vendor issued to you")
+		return usage(errors.New("--platform identity needs --identity DIR"), identityHint)
 	case len(f.profiles) == 0 && f.identity != "" && f.authority == "":
 		return usage(errors.New("--identity needs --profile: the embedded fakes trust no device of a vendor"), "name your license server with --profile FILE")
 	case f.assetKeys != "" && len(f.asset) == 0:
@@ -116,7 +122,7 @@ func (f *targetFlags) consistent() error {
 // addTargets makes a target of every party and asset.
 func (s *setting) addTargets(f *targetFlags, parties []party, assets []*suites.Asset) {
 	for _, p := range parties {
-		kind, platforms := s.platforms(f.platform, p.clock)
+		kind, devices := s.devices(f.platform, p.profile.DRM, p.clock)
 		patience := new(suites.Patience)
 		for _, a := range assets {
 			t := &suites.Target{
@@ -126,55 +132,20 @@ func (s *setting) addTargets(f *targetFlags, parties []party, assets []*suites.A
 			if p.fake != nil {
 				t.Advance = p.fake.Clock().Advance
 			}
-			if len(platforms) > 0 {
-				t.Platform = platforms[0]
-				if len(platforms) > 1 {
-					t.Second = platforms[1]
+			if kind == suites.PlatformHarness && p.profile.DRM == drm.PlayReady {
+				t.Issue = s.authority.Issuer(s.vault, p.clock)
+			}
+			if len(devices) > 0 {
+				t.Platform = devices[0]
+				if len(devices) > 1 {
+					t.Second = devices[1]
 				}
 			}
 			s.targets = append(s.targets, t)
 		}
 	}
+	suites.Pair(s.targets)
 	s.fake, s.tls = parties[0].fake, parties[0].tls
-}
-
-// loadIdentity reads the device of --identity.
-func (s *setting) loadIdentity(dir string) error {
-	if dir == "" {
-		return nil
-	}
-	id, err := widevine.LoadIdentity(filepath.Join(dir, "client_id.bin"), filepath.Join(dir, "private_key.pem"))
-	if err != nil {
-		return usage(err, "--identity DIR holds client_id.bin (client id blob) and private_key.pem of a device that the vendor issued to you")
-	}
-	for _, part := range id.Key().Parts() {
-		s.vault.Add("device-key", part)
-	}
-	s.identity = &id
-	return nil
-}
-
-// platforms are the devices that speak to the server, and what kind they are: the identity, or else those of the authority.
-// Service certificates are verified under the authority's root if there is one, else under the vendor's.
-func (s *setting) platforms(want string, clock drm.Clock) (suites.PlatformKind, []*widevine.Platform) {
-	kind := suites.PlatformNone
-	var devices []widevine.Identity
-	switch {
-	case want == string(suites.PlatformNone):
-	case s.identity != nil && want != string(suites.PlatformHarness):
-		kind, devices = suites.PlatformIdentity, []widevine.Identity{*s.identity}
-	case s.authority != nil:
-		kind, devices = suites.PlatformHarness, s.authority.Devices()
-	}
-	root := chain.VendorRoot()
-	if s.authority != nil {
-		root = s.authority.RootKey()
-	}
-	var ps []*widevine.Platform
-	for _, d := range devices {
-		ps = append(ps, widevine.NewPlatform(d, clock).WithRoot(root))
-	}
-	return kind, ps
 }
 
 // report starts a report on the targets.

@@ -49,6 +49,9 @@ func (p *Platform) System() drm.System { return drm.Widevine }
 // Identity returns the device that the platform simulates.
 func (p *Platform) Identity() Identity { return p.identity }
 
+// Device returns the fingerprint of the device certificate, as tickets have it.
+func (p *Platform) Device() drm.Fingerprint { return p.identity.Device() }
+
 // Clock returns the clock that request times are read from.
 func (p *Platform) Clock() drm.Clock { return p.clock }
 

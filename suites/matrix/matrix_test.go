@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"keyflow/drm"
 	"keyflow/fakes"
 	"keyflow/reports"
 	"keyflow/suites"
@@ -24,6 +25,21 @@ func start(t *testing.T) (*fakes.Server, *suites.Target) {
 	fake, target := matrix.Start(t, asset)
 	target.Client, target.Patience = suites.NewClient(clientTimeout), nil
 	return fake, target
+}
+
+// cbcs is the content for checks of AES-CBC.
+const cbcs = "cbcs-3key"
+
+func startPlayReady(t *testing.T, asset string) (*fakes.Server, *suites.Target) {
+	t.Helper()
+	fake, target := matrix.StartPlayReady(t, asset)
+	target.Client, target.Patience = suites.NewClient(clientTimeout), nil
+	return fake, target
+}
+
+// of returns the checks of a system.
+func of(s drm.System) []suites.Check {
+	return slices.DeleteFunc(suites.All(), func(c suites.Check) bool { return c.System != s })
 }
 
 // startTokens starts the fakes behind ExpressPlay's host names, for checks of tokens.
@@ -46,18 +62,26 @@ func set(t *testing.T, fake *fakes.Server, fault string) {
 	}
 }
 
-// TestCleanRun: the fault-free fake turns nothing red. Checks of tokens, and they alone, do not apply to a plain profile.
+// onlyFor are PlayReady checks of content in one scheme.
+var onlyFor = map[string]string{
+	"PR-HDR-01": asset, "PR-HDR-02": asset, "PR-HDR-03": asset, "PR-HDR-06": asset, "PR-CHK-01": asset, "PR-CHK-02": asset, "PR-CHK-03": asset, "PR-HDR-05": cbcs,
+}
+
+// TestCleanRun: the fault-free fake turns nothing red. Checks of tokens, and they alone, do not apply to a plain profile, and
+// those of one scheme to content in another.
 func TestCleanRun(t *testing.T) {
 	_, plain := start(t)
-	targets := []*suites.Target{plain}
+	_, ctr := startPlayReady(t, asset)
+	_, cbc := startPlayReady(t, cbcs)
+	targets := []*suites.Target{plain, ctr, cbc}
 	for _, v := range variants {
 		_, tokens := startTokens(t, v)
 		targets = append(targets, tokens)
 	}
 	for _, target := range targets {
-		for _, c := range suites.All() {
+		for _, c := range of(target.Profile.DRM) {
 			want := reports.Pass
-			if takesToken(c) && target == plain {
+			if takesToken(c) && target == plain || onlyFor[c.ID] != "" && onlyFor[c.ID] != target.Asset.Name {
 				want = reports.NotApplicable
 			}
 			if r, _ := suites.Run(t.Context(), c, target); r.Outcome != want {
@@ -72,10 +96,17 @@ func TestCleanRun(t *testing.T) {
 func TestEveryCheckCanFail(t *testing.T) {
 	plainFake, plain := start(t)
 	tokensFake, tokens := startTokens(t, variants[0])
+	ctrFake, ctr := startPlayReady(t, asset)
+	cbcFake, cbc := startPlayReady(t, cbcs)
 	for _, c := range suites.All() {
 		fake, target := plainFake, plain
-		if takesToken(c) {
+		switch {
+		case takesToken(c):
 			fake, target = tokensFake, tokens
+		case onlyFor[c.ID] == cbcs:
+			fake, target = cbcFake, cbc
+		case c.System == drm.PlayReady:
+			fake, target = ctrFake, ctr
 		}
 		if len(c.Kills) == 0 {
 			t.Errorf("%s names no fault that it detects", c.ID)
@@ -104,8 +135,13 @@ var many = map[string]string{}
 
 // collateral are checks that a fault turns red though they do not name it, each with the reason why that is right.
 var collateral = map[string]map[string]string{
-	"wv-cert-other-key":  {"WV-PRV-01": "no identity can be encrypted for the server: privacy mode does not work"},
-	"wv-privacy-ignored": {"WV-CRT-05": "a client cannot tell a server that ignores encrypted ids from one that lacks the key"},
+	"wv-cert-other-key":      {"WV-PRV-01": "no identity can be encrypted for the server: privacy mode does not work"},
+	"wv-privacy-ignored":     {"WV-CRT-05": "a client cannot tell a server that ignores encrypted ids from one that lacks the key"},
+	"pr-checksum-byte-order": {"PR-SOAP-01": "the content's own headers have checksums: every valid challenge is refused"},
+	"pr-checksum-required": {
+		"PR-HDR-01": "the headers that these checks make have no checksum, as any header may",
+		"PR-HDR-02": "as PR-HDR-01", "PR-HDR-03": "as PR-HDR-01", "PR-HDR-04": "as PR-HDR-01",
+	},
 	"wv-cert-alternates": {
 		"WV-PRV-01": "whose turn it is decides whether the certificate's key is held",
 		"WV-CRT-05": "whose turn it is decides whether the certificate's key is held",
@@ -126,37 +162,57 @@ func TestFaultsFailOnlyWhoNamesThem(t *testing.T) {
 	}
 	plainFake, plain := start(t)
 	tokensFake, tokens := startTokens(t, variants[1])
+	ctrFake, ctr := startPlayReady(t, asset)
+	cbcFake, cbc := startPlayReady(t, cbcs)
 	for _, f := range fakes.Catalogue() {
 		t.Run(f.Name, func(t *testing.T) {
-			fake, target := plainFake, plain
-			if strings.HasPrefix(f.Name, "ep-") {
-				fake, target = tokensFake, tokens
+			at := map[*suites.Target]*fakes.Server{}
+			switch {
+			case strings.HasPrefix(f.Name, "ep-"):
+				at[tokens] = tokensFake
+			case f.System == drm.PlayReady:
+				at[ctr], at[cbc] = ctrFake, cbcFake
+			case f.System == drm.Widevine:
+				at[plain] = plainFake
+			default:
+				at[plain], at[ctr] = plainFake, ctrFake
 			}
-			target.Patience = new(suites.Patience)
-			set(t, fake, f.Name)
-			named, red := 0, 0
-			for _, c := range suites.All() {
-				r, _ := suites.Run(t.Context(), c, target)
-				bad := slices.Contains([]reports.Outcome{reports.Fail, reports.Warn, reports.Info, reports.Error}, r.Outcome)
-				kills := slices.ContainsFunc(c.Kills, func(k suites.Kill) bool { return k.Fault == f.Name })
-				if kills {
-					named++
-				}
-				if r.Outcome == reports.Fail {
-					red++
-				}
-				if bad && !kills && collateral[f.Name][c.ID] == "" {
-					t.Errorf("%s does not name the fault: %s: %s", c.ID, r.Outcome, suites.Message(r))
-				}
+			named := 0
+			for target, fake := range at {
+				set(t, fake, f.Name)
+				named += failOnlyNamed(t, f.Name, target)
+				fake.ClearFaults()
 			}
 			if named == 0 && notKilled[f.Name] == "" {
 				t.Error("no check names this fault")
 			}
-			if red > 5 && many[f.Name] == "" {
-				t.Errorf("the fault fails %d checks without a reason in the table", red)
-			}
 		})
 	}
+}
+
+// failOnlyNamed runs all checks of the target's system against a fault and returns how many name it.
+func failOnlyNamed(t *testing.T, fault string, target *suites.Target) (named int) {
+	t.Helper()
+	target.Patience = new(suites.Patience)
+	red := 0
+	for _, c := range of(target.Profile.DRM) {
+		r, _ := suites.Run(t.Context(), c, target)
+		bad := slices.Contains([]reports.Outcome{reports.Fail, reports.Warn, reports.Info, reports.Error}, r.Outcome)
+		kills := slices.ContainsFunc(c.Kills, func(k suites.Kill) bool { return k.Fault == fault })
+		if kills {
+			named++
+		}
+		if r.Outcome == reports.Fail {
+			red++
+		}
+		if bad && !kills && collateral[fault][c.ID] == "" {
+			t.Errorf("%s on %s does not name the fault: %s: %s", c.ID, target.Asset.Name, r.Outcome, suites.Message(r))
+		}
+	}
+	if red > 5 && many[fault] == "" {
+		t.Errorf("the fault fails %d checks without a reason in the table", red)
+	}
+	return named
 }
 
 // TestRegistry: ids are unique, and every field that a reader relies on is filled in.

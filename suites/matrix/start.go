@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"keyflow/drm"
+	"keyflow/drm/playready"
 	"keyflow/drm/provider"
 	"keyflow/drm/secret"
 	"keyflow/drm/widevine"
@@ -39,6 +40,19 @@ func Start(tb testing.TB, asset string, faults ...string) (*fakes.Server, *suite
 		tb.Fatal(err)
 	}
 	return fake, target(fake, loaded, profile, suites.NewClient(suites.RequestTimeout))
+}
+
+// StartPlayReady is [Start] with a target for the fake's PlayReady service, whose twin is the one for Widevine.
+func StartPlayReady(tb testing.TB, asset string, faults ...string) (*fakes.Server, *suites.Target) {
+	tb.Helper()
+	fake, twin := Start(tb, asset, faults...)
+	profile, err := provider.Parse("fake", []byte(fake.PlayReadyProfile()))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	t := target(fake, twin.Asset, profile, twin.Client)
+	suites.Pair([]*suites.Target{t, twin})
+	return fake, t
 }
 
 // StandIn starts the stand-in for a provider, and returns it with a target that is the embedded profile of the id in a
@@ -112,13 +126,20 @@ func target(fake *fakes.Server, asset *suites.Asset, profile *provider.Profile, 
 	return t
 }
 
-// Trust gives the target the devices of an authority as its platforms.
+// Trust gives the target the devices of an authority as its platforms, and lets it issue others.
 func Trust(target *suites.Target, authority *fakes.Authority) {
 	authority.AddTo(target.Vault)
 	target.PlatformKind = suites.PlatformHarness
 	var platforms []drm.Platform
-	for _, d := range authority.Devices() {
-		platforms = append(platforms, widevine.NewPlatform(d, target.Clock).WithRoot(authority.RootKey()))
+	if target.Profile.DRM == drm.PlayReady {
+		target.Issue = authority.Issuer(target.Vault, target.Clock)
+		for _, d := range authority.PlayReadyDevices() {
+			platforms = append(platforms, playready.NewPlatform(d, target.Clock).WithRoot(authority.PlayReadyRoot()).WithServerKey(authority.PlayReadyServerKey()))
+		}
+	} else {
+		for _, d := range authority.Devices() {
+			platforms = append(platforms, widevine.NewPlatform(d, target.Clock).WithRoot(authority.RootKey()))
+		}
 	}
 	target.Platform = platforms[0]
 	if len(platforms) > 1 {
