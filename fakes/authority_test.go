@@ -299,12 +299,17 @@ func TestExport(t *testing.T) {
 	must(t, json.Unmarshal(addressed, &endpoints))
 	isTrue(t, endpoints.Version == 1 && endpoints.Authority == s.Authority().Fingerprint() && endpoints.Management == s.ManagementURL())
 	widevine := endpoints.Systems["widevine"]
-	isTrue(t, len(endpoints.Systems) == 1 && widevine["license_url"] == s.LicenseURL() && widevine["certificate_url"] == s.LicenseURL())
+	isTrue(t, len(endpoints.Systems) == 2 && widevine["license_url"] == s.LicenseURL() && widevine["certificate_url"] == s.LicenseURL())
+	isTrue(t, len(endpoints.Systems["playready"]) == 1 && endpoints.Systems["playready"]["license_url"] == s.PlayReadyURL())
+	p, err = provider.Load(filepath.Join(dir, fakes.PlayReadyProfileFile))
+	must(t, err)
+	isTrue(t, p.ID == "plain-playready" && p.DRM == drm.PlayReady && p.Request.URL == s.PlayReadyURL() && p.Request.ContentType == "text/xml; charset=utf-8")
 	isTrue(t, endpoints.ExpressPlay["token_url"] == s.ExpressPlayTokenURL() && endpoints.ExpressPlay["license_url"] == s.ExpressPlayLicenseURL())
 	readme, err := os.ReadFile(filepath.Join(dir, "README.txt"))
 	must(t, err)
 	isTrue(t, strings.Contains(string(readme), fakes.EndpointsFile) && strings.Contains(string(readme), "service_certificate.bin"))
 	isTrue(t, strings.Contains(string(readme), "keyflow check --profile DIR/plain-widevine.yaml --authority DIR"))
+	isTrue(t, strings.Contains(string(readme), "keyflow check --profile DIR/plain-playready.yaml --authority DIR"))
 
 	// The next server with the same authority has another port: the profile follows, the authority stays.
 	next := start(t, fakes.Options{Authority: s.Authority()})

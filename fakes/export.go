@@ -46,16 +46,20 @@ response:
 `
 
 const exportReadme = authorityReadme + `
-It also holds plain-widevine.yaml, a provider profile that points at the fake server that was
-running when it was written, and endpoints.json, that server's addresses. While it runs:
+It also holds plain-widevine.yaml and plain-playready.yaml, provider profiles that point at the fake
+server that was running when they were written, and endpoints.json, that server's addresses. While it
+runs:
 
   keyflow check --profile DIR/plain-widevine.yaml --authority DIR
-  keyflow check --profile DIR/plain-widevine.yaml --authority DIR --asset FOLDER
+  keyflow check --profile DIR/plain-playready.yaml --authority DIR --asset FOLDER
 
 where DIR is this directory and FOLDER a DASH asset. A Widevine player or client of your own can
 use a device of devices/ and send its key requests to license_url in endpoints.json. For privacy mode
 it asks certificate_url for the service certificate, or is given service_certificate.bin, and
-verifies it under root_public_key.der. The URLs under expressplay are those of a stand-in for that
+verifies it under root_public_key.der. A PlayReady client can use a device of playready/devices/, or
+make its own under playready/issuer_chain.bin; it encrypts its challenges for
+playready/server_public_key.bin, and verifies responses under playready/root_public_key.bin, in place
+of the vendor's two keys. The URLs under expressplay are those of a stand-in for that
 provider's Widevine services; its token service wants the customer authenticator, which is the one line
 of expressplay_authenticator.txt.
 `

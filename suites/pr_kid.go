@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"keyflow/drm"
+	"keyflow/drm/content"
 	"keyflow/drm/pssh"
 	"keyflow/reports"
 )
@@ -158,13 +159,27 @@ func playReadyKeys() []Check {
 	}}
 }
 
+// haveTwinKeys gets the keys of the other system. Keys that do not decrypt the content block the check: that system has a check of
+// its own for them.
+var haveTwinKeys = Step[[]drm.ContentKey]{"get the right keys in the other system", func(e *Env) ([]drm.ContentKey, error) {
+	there := *e
+	there.Target = e.Twin
+	licenses := Require(&there, haveKeys(e.Twin.Platform))
+	for _, track := range e.Asset.Tracks {
+		p, err := e.prove(track, licenses)
+		if err != nil {
+			return nil, err
+		}
+		if p.Outcome == content.Disproved {
+			return nil, drm.Finding{Reason: reasonNotDecrypted, Step: "decrypt track " + track.Label, Expected: p.Expected, Seen: p.Seen}
+		}
+	}
+	return keysOf(licenses), nil
+}}
+
 func sameKeyInBothSystems(e *Env) {
 	own := keysOf(Require(e, haveKeys(e.Platform)))
-	twin := Require(e, Step[[]drm.ContentKey]{"get the keys in the other system", func(e *Env) ([]drm.ContentKey, error) {
-		there := *e
-		there.Target = e.Twin
-		return keysOf(Require(&there, haveKeys(e.Twin.Platform))), nil
-	}})
+	twin := Require(e, haveTwinKeys)
 	for _, k := range own {
 		i := slices.IndexFunc(twin, func(o drm.ContentKey) bool { return o.KID == k.KID })
 		if i < 0 || twin[i].Key.Equal(k.Key) {

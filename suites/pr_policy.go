@@ -62,7 +62,7 @@ func playReadyPolicy() []Check {
 				e.eachLimited(func(l playready.License) *Failure {
 					p, now := l.XMR.Policy, e.clock().Now()
 					switch {
-					case p.End.Before(p.Begin):
+					case !p.End.After(p.Begin):
 						return &Failure{Reason: reasonEndFirst, Expected: "an end after the begin " + stamp(p.Begin), Seen: stamp(p.End)}
 					case !p.Issued.IsZero() && p.Issued.Sub(now).Abs() > startTolerance:
 						return &Failure{Reason: reasonIssueDate, Expected: "an issue date of about " + stamp(now), Seen: stamp(p.Issued)}

@@ -27,11 +27,12 @@ func (a *app) checkCommand() *cobra.Command {
 		Use:   "check",
 		Short: "Run the checks against a license server, or against the embedded fakes",
 		Long: `check walks the client key request workflow and judges each step: content, pssh, key request, HTTP POST, license,
-content key, decoded media. Without --profile it starts the embedded fakes on this machine.
+content key, decoded media. Without --profile it starts the embedded fakes on this machine, and checks Widevine and PlayReady.
 
 Exit codes: 0 the selected checks passed, 1 a MUST failed, 2 usage or configuration, 3 keyflow's own error,
 4 the server cannot be reached, 5 incomplete: interrupted, unverifiable, or blocked by nothing red.`,
 		Example: `  keyflow check
+  keyflow check --system playready
   keyflow check --id 'WV-KEY-*'
   keyflow check --label 'MUST && SIG'
   keyflow check --fault wv-keys-swapped

@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"keyflow/drm"
 	"keyflow/fakes"
 )
 
@@ -29,8 +28,8 @@ func (a *app) fakeCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "fake",
 		Short: "Serve the fake license servers on this machine until interrupted",
-		Long: `fake serves a license server that speaks the real protocol, verifies what a real one verifies, and misbehaves on
-request in named, repeatable ways. Only devices of its own authority are trusted, and no real device or server trusts
+		Long: `fake serves license servers that speak the real protocols of Widevine and PlayReady, verify what real ones verify, and misbehave
+on request in named, repeatable ways. Only devices of its own authority are trusted, and no real device or server trusts
 that authority: it is for tests only.
 
 It serves the keys of the embedded assets. For other content, give its keys with --asset-keys; a KID without a key
@@ -39,7 +38,7 @@ is refused unless --any-kid derives one.
 The management URL answers GET /requests, /faults and /healthz, PUT and DELETE /faults, POST /clock.`,
 		Example: `  keyflow fake
   keyflow fake --export DIR                 and in another terminal:
-  keyflow check --profile DIR/plain-widevine.yaml --authority DIR
+  keyflow check --profile DIR/plain-widevine.yaml --profile DIR/plain-playready.yaml --authority DIR
   keyflow fake --asset-keys keys.txt --export DIR
   keyflow fake --fault html-200@nth=3`,
 		RunE: func(c *cobra.Command, _ []string) error { return a.fake(c.Context(), f) },
@@ -114,13 +113,15 @@ func (f *fakeFlags) options() (*fakes.Options, error) {
 
 func (a *app) fakeBanner(s *fakes.Server, f *fakeFlags) {
 	fmt.Fprintf(a.out, "keyflow %s: fake license server, for tests only; ends with Ctrl-C\n", version())
-	fmt.Fprintf(a.out, "  widevine    %s\n  expressplay %s, tokens %s\n  management  %s\n  authority   %s, seed %d\n",
-		s.LicenseURL(), s.ExpressPlayLicenseURL(), s.ExpressPlayTokenURL(), s.ManagementURL(), s.Authority().Fingerprint(), s.Seed())
+	fmt.Fprintf(a.out, "  widevine    %s\n  playready   %s\n  expressplay %s, tokens %s\n  management  %s\n  authority   %s, seed %d\n",
+		s.LicenseURL(), s.PlayReadyURL(), s.ExpressPlayLicenseURL(), s.ExpressPlayTokenURL(), s.ManagementURL(), s.Authority().Fingerprint(), s.Seed())
 	for _, fault := range s.Faults() {
 		fmt.Fprintf(a.out, "  fault       %s\n", fault)
 	}
 	if f.export != "" {
-		fmt.Fprintf(a.out, "  exported    %s; try: keyflow check --profile %s/%s --authority %s\n", f.export, strings.TrimSuffix(f.export, "/"), fakes.ProfileFile, f.export)
+		dir := strings.TrimSuffix(f.export, "/")
+		fmt.Fprintf(a.out, "  exported    %s; try: keyflow check --profile %s/%s --profile %s/%s --authority %s\n",
+			f.export, dir, fakes.ProfileFile, dir, fakes.PlayReadyProfileFile, f.export)
 	}
 	fmt.Fprintln(a.out)
 }
@@ -143,7 +144,7 @@ func (a *app) printLines(lines chan string) (stop func()) {
 }
 
 func recordLine(r fakes.Record) string {
-	line := fmt.Sprintf("%s %-4s %-8s status %d  asked %d KIDs, granted %d  %v", r.Time.Format("15:04:05.000"), r.Method, orDash(r.Operation), r.Status,
+	line := fmt.Sprintf("%s %-4s %-9s %-8s status %d  asked %d KIDs, granted %d  %v", r.Time.Format("15:04:05.000"), r.Method, orDash(r.System), orDash(r.Operation), r.Status,
 		len(r.KIDs), len(r.Granted), r.Elapsed.Round(10*time.Microsecond))
 	if r.Reason != "" {
 		line += "  refused: " + string(r.Reason)
@@ -154,9 +155,9 @@ func recordLine(r fakes.Record) string {
 	return line
 }
 
-func orDash(k drm.Kind) string {
-	if k == "" {
+func orDash[T ~string](word T) string {
+	if word == "" {
 		return "-"
 	}
-	return string(k)
+	return string(word)
 }

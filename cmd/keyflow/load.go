@@ -39,11 +39,12 @@ func (a *app) loadCommand() *cobra.Command {
 with the same code as the checks. Latency counts from the time at which a request was due, so a server that stalls
 cannot hide it. Every request is accounted for: planned = sent + not sent, sent = answered + failed.
 
-Hosts other than this machine must be named with --allow-host.
+Hosts other than this machine must be named with --allow-host. Without --profile and --system it is the embedded Widevine fake.
 
 Exit codes: 0 all objectives kept, 2 usage, 3 keyflow's own error, 4 the server cannot be reached, 5 incomplete,
 7 an objective was missed; wrong==0 and errors==0 are always objectives unless --slo names them.`,
 		Example: `  keyflow load --rate 200/s --duration 10s
+  keyflow load --system playready --rate 200/s --duration 10s
   keyflow load --rate 50/s --duration 1m --slo 'p99<250ms' --slo 'errors<0.1%'
   keyflow load --rate 500/s --duration 30s --verify 10%
   keyflow load --profile DIR/plain-widevine.yaml --authority DIR --asset FOLDER

@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,6 +19,8 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"keyflow/drm"
+	"keyflow/drm/pssh"
+	"keyflow/drm/secret"
 	"keyflow/fakes"
 )
 
@@ -63,10 +67,11 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-var mpdBox = regexp.MustCompile(`(?s)<cenc:pssh>.*?</cenc:pssh>`)
+var mpdBox = regexp.MustCompile(`(?s)<cenc:pssh>.*?</cenc:pssh>|<mspr:pro>.*?</mspr:pro>`)
 
 // foreignAsset turns the embedded asset into one that keyflow does not know: other KIDs, no manifest, and so neither keys
-// nor hashes. The MPD keeps its default_KIDs and loses its boxes, those of the init segments remain.
+// nor hashes. The MPD keeps its default_KIDs and loses its boxes, those of the init segments remain: in PlayReady headers a KID
+// is base64 of its GUID order, and the checksum follows from it.
 func foreignAsset(ts *testscript.TestScript, _ bool, _ []string) {
 	source := filepath.Join(sourceDir, "../../fixtures/assets/cenc-3key")
 	var manifest struct {
@@ -83,10 +88,14 @@ func foreignAsset(ts *testscript.TestScript, _ bool, _ []string) {
 		kid := old
 		kid[15] ^= 0xff
 		fmt.Fprintf(&keys, "%s:%s\n", kid, t.Key)
-		before := replace
+		before, key := replace, secret.New(unhex(ts, t.Key))
 		replace = func(b []byte) []byte {
 			b = bytes.ReplaceAll(before(b), old[:], kid[:])
-			return bytes.ReplaceAll(b, []byte(old.String()), []byte(kid.String()))
+			b = bytes.ReplaceAll(b, []byte(old.String()), []byte(kid.String()))
+			for _, text := range []func(drm.KID) string{headerKID, func(k drm.KID) string { return headerChecksum(ts, k, key) }} {
+				b = bytes.ReplaceAll(b, utf16LE(text(old)), utf16LE(text(kid)))
+			}
+			return b
 		}
 	}
 	ts.Check(os.WriteFile(ts.MkAbs("keys.txt"), []byte(keys.String()), 0o600))
@@ -101,6 +110,31 @@ func foreignAsset(ts *testscript.TestScript, _ bool, _ []string) {
 		ts.Check(err)
 		ts.Check(os.WriteFile(ts.MkAbs("asset/"+f.Name()), replace(content), 0o600))
 	}
+}
+
+func unhex(ts *testscript.TestScript, s string) []byte {
+	b, err := hex.DecodeString(s)
+	ts.Check(err)
+	return b
+}
+
+func headerKID(k drm.KID) string {
+	guid := pssh.GUID(k)
+	return base64.StdEncoding.EncodeToString(guid[:])
+}
+
+func headerChecksum(ts *testscript.TestScript, k drm.KID, key secret.Bytes) string {
+	sum, err := pssh.Checksum(pssh.AlgorithmAESCTR, k, key)
+	ts.Check(err)
+	return base64.StdEncoding.EncodeToString(sum)
+}
+
+func utf16LE(ascii string) []byte {
+	var b []byte
+	for i := range len(ascii) {
+		b = append(b, ascii[i], 0)
+	}
+	return b
 }
 
 // sourceDir is the folder of this package: tests start in it, scripts leave it.

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"keyflow/reports"
@@ -27,8 +28,8 @@ func (a *app) checkProgress(p *suites.Plan, json bool) *checkProgress {
 
 func (p *checkProgress) start(s *setting) {
 	t := s.targets[0]
-	fmt.Fprintf(p.w, "keyflow %s: %d checks on %s: %s at %s, platform %s, seed %d\n\n",
-		version(), len(p.plan.Selected), targets(len(s.targets)), t.Kind, t.Profile.Request.URL, t.PlatformKind, s.seed)
+	fmt.Fprintf(p.w, "keyflow %s: %d checks on %s: %s, %s, platform %s, seed %d\n\n",
+		version(), len(p.plan.Selected), targets(len(s.targets)), t.Kind, strings.Join(servers(s.targets), ", "), t.PlatformKind, s.seed)
 }
 
 func (p *checkProgress) result(r reports.Result) {
@@ -43,6 +44,17 @@ func (p *checkProgress) result(r reports.Result) {
 		why = ": " + r.Note // the summary only counts these
 	}
 	fmt.Fprintf(p.w, "[%*d/%d] %s %-9s%s  %s%s (%.0f ms)\n", len(fmt.Sprint(total)), p.done, total, p.paint(r.Outcome), r.ID, where, r.Title, why, r.DurationMS)
+}
+
+// servers names the profiles of the targets with their license URLs, each once.
+func servers(targets []*suites.Target) []string {
+	var names []string
+	for _, t := range targets {
+		if name := t.Profile.ID + " at " + t.Profile.Request.URL; !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 func targets(n int) string {

@@ -80,6 +80,13 @@ func (p *Platform) WithServerKey(key ecc.PublicKey) *Platform {
 	return &keyed
 }
 
+// WithIdentity returns a platform that is the same in all but the device.
+func (p *Platform) WithIdentity(i Identity) *Platform {
+	other := *p
+	other.identity = i
+	return &other
+}
+
 // WithForge returns a platform whose requests deviate as f says.
 func (p *Platform) WithForge(f Forge) *Platform {
 	forged := *p
@@ -121,10 +128,3 @@ func isText(b []byte) bool {
 
 // Close releases nothing: a simulated device holds no resources.
 func (p *Platform) Close() error { return nil }
-
-// WithIdentity returns a platform that is the same in all but the device.
-func (p *Platform) WithIdentity(i Identity) *Platform {
-	other := *p
-	other.identity = i
-	return &other
-}

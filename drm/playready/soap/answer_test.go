@@ -91,6 +91,10 @@ func TestResponse(t *testing.T) {
 	for name, c := range map[string]struct{ old, new, odd string }{
 		"License in no namespace": {"<License>b25l</License>", `<License xmlns="">b25l</License>`, `License of namespace ""`},
 		"version":                 {"<Version>1", "<Version>2", `Version "2"`},
+		"license":                 {"<License>b25l", "<License>!", "Licenses/License[1]: expected base64"},
+		"response id":             {"</LicenseResponse>", "<ResponseID>!</ResponseID></LicenseResponse>", "ResponseID: expected base64"},
+		"chain":                   {"</LicenseResponse>", "<SigningCertificateChain>!</SigningCertificateChain></LicenseResponse>", "SigningCertificateChain: expected base64"},
+		"signature":               {"</LicenseResponse>", "</LicenseResponse><Signature></Signature>", "Signature: expected an element SignedInfo"},
 		"Response":                {"<Response xmlns=\"http://schemas.microsoft.com/DRM/2007/03/protocols/messages\">", "<Response>", "Response of namespace"},
 	} {
 		body := strings.Replace(string(soap.ResponseBody(r.Text(false), "", nil)), c.old, c.new, 1)
@@ -104,15 +108,13 @@ func TestBadAnswers(t *testing.T) {
 	t.Parallel()
 	whole := string(soap.ResponseBody(vectorResponse(t).Text(true), soap.SignedInfo(make([]byte, 32)), make([]byte, 64)))
 	for name, c := range map[string]struct{ body, want string }{
-		"empty":         {"", "an element"},
-		"HTML":          {"<html><body><p></body></html>", "well-formed XML"},
-		"XHTML":         {"<html><body/></html>", "a SOAP 1.1 Envelope"},
-		"a challenge":   {strings.ReplaceAll(whole, "AcquireLicenseResponse", "AcquireLicense"), "AcquireLicenseResponse or a Fault"},
-		"two results":   {strings.Replace(whole, "<Response ", "<Response/><Response ", 1), "one element Response"},
-		"no response":   {strings.ReplaceAll(whole, "LicenseResponse ", "LicenceResponse ")[:0] + strings.NewReplacer("<LicenseResponse ", "<Other ", "</LicenseResponse>", "</Other>").Replace(whole), "an element LicenseResponse"},
-		"no base64":     {strings.Replace(whole, "<License>", "<License>!", 1), "Licenses/License[1]: expected base64"},
-		"two nonces":    {strings.Replace(whole, "<LicenseNonce>", "<LicenseNonce/><LicenseNonce>", 1), "one element LicenseNonce"},
-		"no SignedInfo": {strings.NewReplacer("<SignedInfo ", "<Info ", "</SignedInfo>", "</Info>").Replace(whole), "an element SignedInfo"},
+		"empty":       {"", "an element"},
+		"HTML":        {"<html><body><p></body></html>", "well-formed XML"},
+		"XHTML":       {"<html><body/></html>", "a SOAP 1.1 Envelope"},
+		"a challenge": {strings.ReplaceAll(whole, "AcquireLicenseResponse", "AcquireLicense"), "AcquireLicenseResponse or a Fault"},
+		"two results": {strings.Replace(whole, "<Response ", "<Response/><Response ", 1), "one element Response"},
+		"no response": {strings.ReplaceAll(whole, "LicenseResponse ", "LicenceResponse ")[:0] + strings.NewReplacer("<LicenseResponse ", "<Other ", "</LicenseResponse>", "</Other>").Replace(whole), "an element LicenseResponse"},
+		"two nonces":  {strings.Replace(whole, "<LicenseNonce>", "<LicenseNonce/><LicenseNonce>", 1), "one element LicenseNonce"},
 	} {
 		var refused *soap.Error
 		if _, err := soap.ParseAnswer([]byte(c.body)); !errors.As(err, &refused) || !strings.Contains(err.Error(), c.want) {

@@ -28,7 +28,7 @@ func (m KeyMessage) Bytes() []byte {
 	b.WriteString(`<PlayReadyKeyMessage type="LicenseAcquisition"><LicenseAcquisition Version="1">` +
 		`<Challenge encoding="base64encoded">` + encode(m.Challenge) + `</Challenge><HttpHeaders>`)
 	for _, h := range m.Header {
-		b.WriteString(`<HttpHeader><name>` + escape(h.Name) + `</name><value>` + escape(h.Value) + `</value></HttpHeader>`)
+		b.WriteString(`<HttpHeader><name>` + xmltree.EscapeText(h.Name) + `</name><value>` + xmltree.EscapeText(h.Value) + `</value></HttpHeader>`)
 	}
 	b.WriteString(`</HttpHeaders></LicenseAcquisition></PlayReadyKeyMessage>`)
 	return utf16LE(b.String())

@@ -97,7 +97,7 @@ func (f *Fault) Error() string {
 // FaultBody writes the body of a fault, whose StatusCode follows from Code.
 func FaultBody(f Fault) []byte {
 	var b strings.Builder
-	b.WriteString(`<soap:Fault><faultcode>` + escape(f.FaultCode) + `</faultcode><faultstring>` + escape(f.Text) + `</faultstring>`)
+	b.WriteString(`<soap:Fault><faultcode>` + xmltree.EscapeText(f.FaultCode) + `</faultcode><faultstring>` + xmltree.EscapeText(f.Text) + `</faultstring>`)
 	element(&b, "faultactor", f.Actor)
 	b.WriteString(`<detail><Exception><StatusCode>` + fmt.Sprintf("0x%08X", uint32(f.Code)) + `</StatusCode>`)
 	element(&b, "CustomData", f.CustomData)

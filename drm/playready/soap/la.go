@@ -37,11 +37,11 @@ func (l LA) Text() string {
 	b.WriteString(`<LA xmlns="` + nsProtocols + `" Id="` + signedID + `" xml:space="preserve">`)
 	element(&b, "Version", l.Version)
 	b.WriteString(`<ContentHeader>` + l.Header + `</ContentHeader>`)
-	b.WriteString(`<CLIENTINFO><CLIENTVERSION>` + escape(l.ClientVersion) + `</CLIENTVERSION></CLIENTINFO>`)
+	b.WriteString(`<CLIENTINFO><CLIENTVERSION>` + xmltree.EscapeText(l.ClientVersion) + `</CLIENTVERSION></CLIENTINFO>`)
 	if len(l.RevocationLists) > 0 {
 		b.WriteString(`<RevocationLists>`)
 		for _, r := range l.RevocationLists {
-			b.WriteString(`<RevListInfo><ListID>` + escape(r.ID) + `</ListID><Version>` + escape(r.Version) + `</Version></RevListInfo>`)
+			b.WriteString(`<RevListInfo><ListID>` + xmltree.EscapeText(r.ID) + `</ListID><Version>` + xmltree.EscapeText(r.Version) + `</Version></RevListInfo>`)
 		}
 		b.WriteString(`</RevocationLists>`)
 	}
@@ -51,7 +51,7 @@ func (l LA) Text() string {
 	b.WriteString(`<EncryptedData xmlns="` + nsCipher + `" Type="` + nsCipher + `Element">` +
 		`<EncryptionMethod Algorithm="` + nsCipher + `aes128-cbc"></EncryptionMethod><KeyInfo xmlns="` + nsSignature + `">` +
 		`<EncryptedKey xmlns="` + nsCipher + `"><EncryptionMethod Algorithm="` + nsProtocols + `#ecc256"></EncryptionMethod>` +
-		`<KeyInfo xmlns="` + nsSignature + `"><KeyName>` + escape(l.KeyName) + `</KeyName></KeyInfo>`)
+		`<KeyInfo xmlns="` + nsSignature + `"><KeyName>` + xmltree.EscapeText(l.KeyName) + `</KeyName></KeyInfo>`)
 	cipherData(&b, l.EncryptedKey)
 	b.WriteString(`</EncryptedKey></KeyInfo>`)
 	cipherData(&b, l.EncryptedData)
@@ -62,7 +62,7 @@ func (l LA) Text() string {
 // element writes an element with text, nothing if the text is empty.
 func element(b *strings.Builder, name, text string) {
 	if text != "" {
-		b.WriteString("<" + name + ">" + escape(text) + "</" + name + ">")
+		b.WriteString("<" + name + ">" + xmltree.EscapeText(text) + "</" + name + ">")
 	}
 }
 

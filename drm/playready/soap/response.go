@@ -42,12 +42,12 @@ func (r Response) Text(signed bool) string {
 	if len(r.Revocation) > 0 {
 		b.WriteString(`<RevInfo>`)
 		for _, l := range r.Revocation {
-			b.WriteString(`<Revocation><ListID>` + escape(l.ID) + `</ListID><ListData>` + encode(l.Data) + `</ListData></Revocation>`)
+			b.WriteString(`<Revocation><ListID>` + xmltree.EscapeText(l.ID) + `</ListID><ListData>` + encode(l.Data) + `</ListData></Revocation>`)
 		}
 		b.WriteString(`</RevInfo>`)
 	}
 	if r.Transaction != "" {
-		b.WriteString(`<Acknowledgement><TransactionID>` + escape(r.Transaction) + `</TransactionID></Acknowledgement>`)
+		b.WriteString(`<Acknowledgement><TransactionID>` + xmltree.EscapeText(r.Transaction) + `</TransactionID></Acknowledgement>`)
 	}
 	element(&b, "CustomData", r.CustomData)
 	element(&b, "LicenseNonce", r.Nonce)
@@ -74,13 +74,13 @@ type Answer struct {
 	Text      string     // the element LicenseResponse as sent
 	ID        string     // of that element, "" if it has none
 	Signature *Signature // nil if the response is not signed
-	// Odd says where the response departs from the form of sheet §8.1 in a way that a lenient client gets over: an element of
-	// another namespace, a version that is not 1.
+	// Odd says where the response departs from the form of sheet §8.1 in a way that need not cost its licenses: an element of
+	// another namespace, a version that is not 1, what should be base64 and is not. A license that is not base64 is empty.
 	Odd []string
 }
 
-// ParseAnswer reads the answer to a license challenge. Unknown elements are skipped. Nothing is verified here. Errors are an
-// [*Error].
+// ParseAnswer reads the answer to a license challenge. Unknown elements are skipped. Nothing is verified here: a signature that
+// cannot be read is odd, and none. Errors are an [*Error].
 func ParseAnswer(body []byte) (*Answer, error) {
 	top, err := parseBody(body)
 	if err != nil {
@@ -113,8 +113,11 @@ func ParseAnswer(body []byte) (*Answer, error) {
 	if err != nil || signature == nil {
 		return a, wrong("Response", err)
 	}
-	a.Signature, err = readSignature(signature, n)
-	return a, err
+	if a.Signature, err = readSignature(signature, n); err != nil {
+		a.odd(err.Error())
+		a.Signature = nil
+	}
+	return a, nil
 }
 
 // only returns the only child of the name. Another namespace than the due one is odd, its absence is an error.
@@ -134,9 +137,24 @@ func (a *Answer) only(parent *xmltree.Node, space, local string) (*xmltree.Node,
 const maxOdd = 20
 
 func (a *Answer) namespace(n *xmltree.Node, space string) {
-	if n.Name.Space != space && len(a.Odd) < maxOdd {
-		a.Odd = append(a.Odd, describe(n)+", want "+space)
+	if n.Name.Space != space {
+		a.odd(describe(n) + ", want " + space)
 	}
+}
+
+func (a *Answer) odd(text string) {
+	if len(a.Odd) < maxOdd {
+		a.Odd = append(a.Odd, text)
+	}
+}
+
+// decode reads base64. What is none is odd, and reads as nothing.
+func (a *Answer) decode(where, text string) []byte {
+	b, err := decode(where, text)
+	if err != nil {
+		a.odd(err.Error())
+	}
+	return b
 }
 
 func (a *Answer) readResponse(n *xmltree.Node) error {
@@ -148,14 +166,9 @@ func (a *Answer) readResponse(n *xmltree.Node) error {
 		return err
 	}
 	if r.Version != "1" {
-		a.Odd = append(a.Odd, fmt.Sprintf("Version %.20q, want 1", r.Version))
+		a.odd(fmt.Sprintf("Version %.20q, want 1", r.Version))
 	}
-	if r.ResponseID, err = decode("ResponseID", id); err != nil {
-		return err
-	}
-	if r.SigningChain, err = decode("SigningCertificateChain", chain); err != nil {
-		return err
-	}
+	r.ResponseID, r.SigningChain = a.decode("ResponseID", id), a.decode("SigningCertificateChain", chain)
 	if t := n.Path("Acknowledgement", "TransactionID"); t != nil {
 		r.Transaction = strings.TrimSpace(t.Text)
 	}
@@ -167,11 +180,7 @@ func (a *Answer) readResponse(n *xmltree.Node) error {
 		a.namespace(licenses, nsProtocols)
 		for i, l := range licenses.All("License") {
 			a.namespace(l, nsProtocols)
-			b, err := decode(fmt.Sprintf("Licenses/License[%d]", i+1), l.Text)
-			if err != nil {
-				return err
-			}
-			r.Licenses = append(r.Licenses, b)
+			r.Licenses = append(r.Licenses, a.decode(fmt.Sprintf("Licenses/License[%d]", i+1), l.Text))
 		}
 	}
 	return a.readRevocation(n)
@@ -187,11 +196,7 @@ func (a *Answer) readRevocation(n *xmltree.Node) error {
 		if err := texts(r, field{"ListID", &id}, field{"ListData", &data}); err != nil {
 			return err
 		}
-		b, err := decode("RevInfo/Revocation/ListData", data)
-		if err != nil {
-			return err
-		}
-		a.Response.Revocation = append(a.Response.Revocation, RevocationData{id, b})
+		a.Response.Revocation = append(a.Response.Revocation, RevocationData{id, a.decode("RevInfo/Revocation/ListData", data)})
 	}
 	return nil
 }

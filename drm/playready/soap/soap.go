@@ -152,11 +152,6 @@ func decode(where, text string) ([]byte, error) {
 
 func encode(b []byte) string { return base64.StdEncoding.EncodeToString(b) }
 
-// escapes are those of canonical XML in text (sheet §7.5).
-var escapes = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", "\r", "&#xD;")
-
-func escape(text string) string { return escapes.Replace(text) }
-
 // Digest returns the SHA-256 of a string that is to be signed.
 func Digest(text string) []byte {
 	sum := sha256.Sum256([]byte(text))
