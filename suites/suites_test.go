@@ -5,10 +5,12 @@ import (
 	"context"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/onsi/ginkgo/v2/formatter"
 
+	"keyflow/drm"
 	"keyflow/fakes"
 	"keyflow/reports"
 	"keyflow/suites"
@@ -91,22 +93,30 @@ func captureStdout(t *testing.T, f func()) string {
 	return <-read
 }
 
+// of returns the checks of a system.
+func of(s drm.System) []suites.Check {
+	return slices.DeleteFunc(suites.All(), func(c suites.Check) bool { return c.System != s })
+}
+
 // TestNothingGivesAKeyAway plants nothing: the fake's real device, content and authority keys are the canaries. They
 // must be in no result and in no transcript, in no encoding.
 func TestNothingGivesAKeyAway(t *testing.T) {
-	tgt, fake := target(t)
-	for _, c := range suites.All() {
-		r, log := suites.Run(t.Context(), c, tgt)
-		text := suites.Message(r) + log.Text()
-		if names := tgt.Vault.Names([]byte(text)); names != nil {
-			t.Errorf("%s gives away %v", c.ID, names)
+	wvFake, wv := matrix.Start(t, "cenc-3key")
+	prFake, pr := matrix.StartPlayReady(t, "cenc-3key")
+	for tgt, fake := range map[*suites.Target]*fakes.Server{wv: wvFake, pr: prFake} {
+		for _, c := range of(tgt.Profile.DRM) {
+			r, log := suites.Run(t.Context(), c, tgt)
+			text := suites.Message(r) + log.Text()
+			if names := tgt.Vault.Names([]byte(text)); names != nil {
+				t.Errorf("%s gives away %v", c.ID, names)
+			}
+			if (c.ID == "WV-KEY-07" || c.ID == "PR-LIC-08") && !bytes.Contains([]byte(text), []byte("fingerprint")) {
+				t.Errorf("%s: the transcript tells no fingerprint: is there one?", c.ID)
+			}
 		}
-		if c.ID == "WV-KEY-07" && !bytes.Contains([]byte(text), []byte("fingerprint")) {
-			t.Error("the transcript tells no fingerprint: is there one?")
+		if total, _ := fake.Count(); total.Received == 0 {
+			t.Error("nothing was sent")
 		}
-	}
-	if total, _ := fake.Count(); total.Received == 0 {
-		t.Error("nothing was sent")
 	}
 }
 
@@ -152,7 +162,7 @@ func TestInterruptedRun(t *testing.T) {
 func TestPatience(t *testing.T) {
 	tgt, fake := target(t, "never-answers")
 	tgt.Client = suites.NewClient(50e6)
-	for _, c := range suites.All() {
+	for _, c := range of(drm.Widevine) {
 		suites.Run(t.Context(), c, tgt)
 	}
 	if total, _ := fake.Count(); total.Received != 3 {
@@ -179,8 +189,15 @@ func TestNoRefusalByAPage(t *testing.T) {
 		"connection-reset@nth=2": reports.Blocked,
 		"refuse-with-503@nth=2":  reports.Pass,
 	} {
-		for _, id := range []string{"WV-SIG-01", "WV-SIG-02", "WV-SIG-03", "WV-SIG-04", "WV-SIG-07", "WV-PSH-05"} {
-			tgt, _ := target(t, fault)
+		for _, id := range []string{
+			"WV-SIG-01", "WV-SIG-02", "WV-SIG-03", "WV-SIG-04", "WV-SIG-07", "WV-PSH-05",
+			"PR-SEC-01", "PR-SEC-02", "PR-SEC-03", "PR-SEC-05", "PR-SEC-06", "PR-KID-05",
+		} {
+			start := matrix.Start
+			if strings.HasPrefix(id, "PR-") {
+				start = matrix.StartPlayReady
+			}
+			_, tgt := start(t, "cenc-3key", fault)
 			check, err := suites.Find(id)
 			if err != nil {
 				t.Fatal(err)

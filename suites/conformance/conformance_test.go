@@ -22,9 +22,8 @@ import (
 
 func TestConformance(t *testing.T) {
 	gomega.RegisterFailHandler(ginkgo.Fail)
-	// Ginkgo builds its tree before the run, so the target comes first.
-	target := newTarget(t)
-	plan, err := suites.NewPlan([]*suites.Target{target}, nil, "", ginkgo.GinkgoRandomSeed())
+	// Ginkgo builds its tree before the run, so the targets come first.
+	plan, err := suites.NewPlan(newTargets(t), nil, "", ginkgo.GinkgoRandomSeed())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,12 +35,13 @@ func TestConformance(t *testing.T) {
 // embedded is the content that the suites run on unless KEYFLOW_ASSET names another.
 const embedded = "cenc-3key"
 
-func newTarget(t *testing.T) *suites.Target {
+// newTargets are the fakes' services for both systems, or the server of the profile.
+func newTargets(t *testing.T) []*suites.Target {
 	t.Helper()
 	path := os.Getenv("KEYFLOW_PROFILE")
 	if path == "" {
-		_, target := matrix.Start(t, cmp.Or(os.Getenv("KEYFLOW_ASSET"), embedded))
-		return target
+		_, target := matrix.StartPlayReady(t, cmp.Or(os.Getenv("KEYFLOW_ASSET"), embedded))
+		return []*suites.Target{target, target.Twin}
 	}
 	profile, err := provider.Load(path)
 	if err != nil {
@@ -58,7 +58,7 @@ func newTarget(t *testing.T) *suites.Target {
 		}
 		matrix.Trust(target, authority)
 	}
-	return target
+	return []*suites.Target{target}
 }
 
 func openAsset(t *testing.T) *suites.Asset {
