@@ -52,6 +52,19 @@ func TestNoSecretInAnyOutput(t *testing.T) {
 		w.run(faults, append([]string{"check", "--json"}, server...)...)
 		w.run(faults, append([]string{"load", "--rate", "50/s", "--duration", "200ms"}, server...)...)
 	}
+	playReady := filepath.Join(authority, "with-custom-data.yaml")
+	if err := os.WriteFile(playReady, []byte(fake.PlayReadyProfile()+customDataProfile), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	vault.Add("custom data", secret.New([]byte(customDataToken)))
+	w.env = []string{"TOKEN=" + customDataToken}
+	server = []string{"--profile", playReady, "--authority", authority, "--asset", "cenc-3key", "--out", out}
+	for _, faults := range [][]string{nil, {"pr-key-bit-flipped"}, {"pr-cmac-range"}, {"pr-fault-stack-trace"}, {"pr-digest-not-verified"}} {
+		w.run(faults, append([]string{"check"}, server...)...)
+		w.run(faults, append([]string{"check", "--json"}, server...)...)
+		w.run(faults, append([]string{"load", "--rate", "50/s", "--duration", "200ms"}, server...)...)
+	}
+	w.run(nil, "check", "--profile", playReady, "--identity", filepath.Join(authority, "playready"))
 	w.run(nil, "list", "assets", "--json")
 	w.run(nil, "list", "faults")
 	w.run(nil, "inspect", "../../fixtures/assets/cenc-3key/stream.mpd", "--json")
@@ -61,6 +74,15 @@ func TestNoSecretInAnyOutput(t *testing.T) {
 		t.Error("no fingerprint was written: did the runs do anything?")
 	}
 }
+
+// customDataProfile gives a PlayReady profile custom data with a secret in it.
+const customDataProfile = `vars:
+  TOKEN: {required: true, secret: true, env: TOKEN}
+playready:
+  custom_data: {template: "<token>${var.TOKEN}</token>"}
+`
+
+const customDataToken = "canary-custom-data-4711"
 
 // filesBelow returns the content of all files below dir.
 func filesBelow(t *testing.T, dir string) []byte {
