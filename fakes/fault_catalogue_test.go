@@ -13,7 +13,7 @@ func TestCatalogue(t *testing.T) {
 	t.Parallel()
 	form := regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
 	seen := make(map[string]bool)
-	total := len(protocolFaults) + len(privacyFaults) + len(connectionFaults) + len(certificateFaults) + len(expressPlayFaults)
+	total := len(protocolFaults) + len(privacyFaults) + len(connectionFaults) + len(certificateFaults) + len(expressPlayFaults) + len(playReadyFaults)
 	for _, f := range fakes.Catalogue() {
 		if !form.MatchString(f.Name) || seen[f.Name] || f.Description == "" || f.Layer == "" {
 			t.Errorf("%+v", f)
@@ -33,6 +33,9 @@ func TestCatalogue(t *testing.T) {
 		}
 		if _, ok := connectionFaults[f.Name]; !ok && f.Layer != fakes.Protocol {
 			tested = false
+		}
+		if _, ok := playReadyFaults[f.Name]; ok {
+			tested = f.System == drm.PlayReady && f.Operation == drm.KindLicense
 		}
 		if !tested {
 			t.Errorf("%s: no test sees its effect", f.Name)

@@ -145,7 +145,7 @@ func TestChainCache(t *testing.T) {
 		}
 		return id.GetToken()
 	}
-	c, now := newWidevineChains(a), time.Unix(1_700_000_000, 0)
+	c, now := newChainCache(2, newWidevineChains(a).verifyNew), time.Unix(1_700_000_000, 0)
 	verify := func(token []byte) *chain.Certificate {
 		device, err := c.verify(token, now)
 		if err != nil {

@@ -24,7 +24,7 @@ func ChallengeBody(la, signedInfo string, signature, publicKey []byte) []byte {
 // with the Id SignedData, the LA, anywhere in it: what is verified is what is read. Nothing is verified here. Errors are an
 // [*Error].
 func ParseChallenge(body []byte) (*Challenge, error) {
-	top, err := parseBody(body)
+	root, top, err := parseBody(body)
 	if err != nil {
 		return nil, err
 	}
@@ -47,7 +47,7 @@ func ParseChallenge(body []byte) (*Challenge, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := once(top, la); err != nil {
+	if err := once(root, la); err != nil {
 		return nil, err
 	}
 	c := &Challenge{Text: la.Raw()}
@@ -70,9 +70,9 @@ func ParseChallenge(body []byte) (*Challenge, error) {
 
 // once refuses a second LA or Signature wherever it hides, and an Id that is not the LA's alone: the defence against signature
 // wrapping (sheet §11, steps 2 and 3).
-func once(top, la *xmltree.Node) error {
+func once(root, la *xmltree.Node) error {
 	las, signatures, ids := 0, 0, 0
-	top.Walk(func(n *xmltree.Node) {
+	root.Walk(func(n *xmltree.Node) {
 		switch {
 		case n.Name.Local == "LA" && n.Name.Space == nsProtocols:
 			las++
@@ -87,11 +87,11 @@ func once(top, la *xmltree.Node) error {
 	})
 	switch {
 	case las != 1:
-		return bad("AcquireLicense", "one LA", fmt.Sprint(las))
+		return bad("Envelope", "one LA", fmt.Sprint(las))
 	case signatures != 1:
-		return bad("AcquireLicense", "one Signature", fmt.Sprint(signatures))
+		return bad("Envelope", "one Signature", fmt.Sprint(signatures))
 	case ids != 1 || la.Attr("Id") != signedID:
-		return bad("AcquireLicense", "one element with the Id "+signedID+", the LA", fmt.Sprintf("%d, and %.60q at the LA", ids, la.Attr("Id")))
+		return bad("Envelope", "one element with the Id "+signedID+", the LA", fmt.Sprintf("%d, and %.60q at the LA", ids, la.Attr("Id")))
 	}
 	return nil
 }

@@ -82,7 +82,7 @@ type Answer struct {
 // ParseAnswer reads the answer to a license challenge. Unknown elements are skipped. Nothing is verified here: a signature that
 // cannot be read is odd, and none. Errors are an [*Error].
 func ParseAnswer(body []byte) (*Answer, error) {
-	top, err := parseBody(body)
+	_, top, err := parseBody(body)
 	if err != nil {
 		return nil, err
 	}

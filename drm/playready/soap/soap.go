@@ -67,23 +67,22 @@ func wrong(where string, err error) error {
 	return err
 }
 
-// parseBody returns the first element in the body of a SOAP 1.1 envelope.
-func parseBody(body []byte) (*xmltree.Node, error) {
-	root, err := xmltree.Parse(string(body), bounds)
-	if err != nil {
-		return nil, wrong("", err)
+// parseBody returns a SOAP 1.1 envelope and the only element in its body.
+func parseBody(body []byte) (root, content *xmltree.Node, err error) {
+	if root, err = xmltree.Parse(string(body), bounds); err != nil {
+		return nil, nil, wrong("", err)
 	}
 	if root.Name.Local != "Envelope" || root.Name.Space != nsEnvelope {
-		return nil, bad("", "a SOAP 1.1 Envelope", describe(root))
+		return nil, nil, bad("", "a SOAP 1.1 Envelope", describe(root))
 	}
 	inner, err := need(root, nsEnvelope, "Body")
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if len(inner.Children) != 1 {
-		return nil, bad("Envelope/Body", "one element", fmt.Sprint(len(inner.Children)))
+		return nil, nil, bad("Envelope/Body", "one element", fmt.Sprint(len(inner.Children)))
 	}
-	return inner.Children[0], nil
+	return root, inner.Children[0], nil
 }
 
 // describe names an element and its namespace.
