@@ -1,7 +1,6 @@
 package suites
 
 import (
-	"bytes"
 	"fmt"
 
 	"keyflow/drm"
@@ -81,10 +80,10 @@ func playReadyHeaders() []Check {
 func (e *Env) answersAtAll() {
 	Require(e, Step[*Exchange]{"get an answer of the license service", func(e *Env) (*Exchange, error) {
 		x := Require(e, HaveAnswer)
-		if x.PlayReady().Fault != nil {
-			return x, nil
+		if x.PlayReady().Fault == nil {
+			return x, x.problem(responseForms...)
 		}
-		return x, x.problem(responseForms...)
+		return x, nil
 	}})
 }
 
@@ -152,13 +151,12 @@ func playReadyChecksums() []Check {
 
 // checksumGranted sends a challenge for a header that must not be refused for its checksum. The caller has had the same header
 // granted with, or without.
-func (e *Env) checksumGranted(h pssh.WRMHeader) *Exchange {
+func (e *Env) checksumGranted(h pssh.WRMHeader) {
 	x := e.ask(h)
 	if !x.Granted() {
 		e.Fail(Failure{Reason: reasonChecksumRefused, Step: "send a challenge with a header of version " + h.Version, Expected: "a license",
 			Seen: e.refusal(x, "send a challenge with a checksum")})
 	}
-	return x
 }
 
 // checksummed are headers of versions 4.0 and 4.2 with a checksum that fits the content's key.
@@ -192,7 +190,7 @@ func rightChecksum(e *Env) {
 func wrongChecksum(e *Env) {
 	h := e.checksummed()[1]
 	right := e.keyFor(Require(e, haveGranted(h)), h.KIDs[0].KID)
-	h.KIDs[0].Checksum = flip(bytes.Clone(h.KIDs[0].Checksum))
+	h.KIDs[0].Checksum = flip(h.KIDs[0].Checksum)
 	x := e.ask(h)
 	if !x.Granted() {
 		e.Note("right checksum granted; wrong one refused with %s", e.refusal(x, "send a wrong checksum"))

@@ -2,6 +2,7 @@ package suites
 
 import (
 	"bytes"
+	"crypto/elliptic"
 	"crypto/rand"
 	"encoding/base64"
 	"fmt"
@@ -123,17 +124,12 @@ func randomBytes(n int) []byte {
 	return b
 }
 
-// order is that of P-256: no valid r or s is as large.
-var order = []byte{
-	0xff, 0xff, 0xff, 0xff, 0x00, 0x00, 0x00, 0x00, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
-	0xbc, 0xe6, 0xfa, 0xad, 0xa7, 0x17, 0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51,
-}
-
 func degenerateSignatures(e *Env) {
 	replaced := func(b []byte) playready.Forge {
 		return playready.Forge{Sign: func([]byte) []byte { return bytes.Clone(b) }}
 	}
 	zero := make([]byte, ecc.CoordinateLen)
+	order := elliptic.P256().Params().N.Bytes() // no valid r or s is as large
 	e.mustRefuseChallenge(
 		replaced(append(bytes.Clone(zero), zero...)),
 		playready.Forge{Sign: func(b []byte) []byte { return append(bytes.Clone(zero), b[ecc.CoordinateLen:]...) }},

@@ -20,18 +20,10 @@ func widevineLicense() []Check {
 		{
 			ID: "WV-LIC-01", Title: "A valid key request is answered with HTTP 200 and a license message that parses",
 			Level: reports.Must, Source: "protocol necessity; sheet widevine.md §18, §8.5",
-			Why:  "Players hand the body to the CDM as it is: JSON, HTML or another message type means no playback.",
-			Hint: "Look at the transcript: is it the license service that answers, or a proxy, a login page or an error page in front of it?",
-			Kills: []Kill{
-				{"wv-answer-wrong-type", reports.Fail, widevine.ReasonMessageType},
-				{"html-200", reports.Fail, provider.ReasonHTML},
-				{"refuse-with-503", reports.Fail, provider.ReasonStatus},
-				{"truncated-body", reports.Fail, provider.ReasonTruncated},
-				{"connection-reset", reports.Fail, provider.ReasonReset},
-				{"never-answers", reports.Fail, provider.ReasonTimeout},
-				{"endless-body", reports.Fail, provider.ReasonTooLarge},
-			},
-			Run: licenseParses,
+			Why:   "Players hand the body to the CDM as it is: JSON, HTML or another message type means no playback.",
+			Hint:  "Look at the transcript: is it the license service that answers, or a proxy, a login page or an error page in front of it?",
+			Kills: append(noAnswer(), Kill{"wv-answer-wrong-type", reports.Fail, widevine.ReasonMessageType}),
+			Run:   licenseParses,
 		},
 		{
 			ID: "WV-LIC-02", Title: "The session key is RSAES-OAEP with SHA-1 for the requesting device and has 16 bytes",
@@ -103,6 +95,18 @@ const (
 	reasonSessionIDRepeated  drm.Reason = "session-id-repeated"
 	reasonStartTime          drm.Reason = "start-time"
 )
+
+// noAnswer are the faults of connection and HTTP, for the check of each system that wants an answer at all.
+func noAnswer() []Kill {
+	return []Kill{
+		{"html-200", reports.Fail, provider.ReasonHTML},
+		{"refuse-with-503", reports.Fail, provider.ReasonStatus},
+		{"truncated-body", reports.Fail, provider.ReasonTruncated},
+		{"connection-reset", reports.Fail, provider.ReasonReset},
+		{"never-answers", reports.Fail, provider.ReasonTimeout},
+		{"endless-body", reports.Fail, provider.ReasonTooLarge},
+	}
+}
 
 // answered gets the answer to a key request for the asset. That none comes is the check's own failure, not a block: it is the
 // one that judges it.

@@ -20,7 +20,6 @@ import (
 const (
 	nonceLen      = 16
 	clientVersion = "10.0.16384.10011" // as a desktop client says (sheet §7.1)
-	serverKeyName = "WMRMServer"       // sheet §7.3
 )
 
 var (
@@ -79,7 +78,7 @@ func (s *session) build(now time.Time) ([]byte, pending, error) {
 	forge := s.platform.forge
 	la := soap.LA{
 		Version: protocolVersion(s.header.Version), Header: s.header.XML, ClientVersion: clientVersion, CustomData: s.options.CustomData,
-		Nonce: base64.StdEncoding.EncodeToString(random(nonceLen)), ClientTime: strconv.FormatInt(now.Unix(), 10), KeyName: serverKeyName,
+		Nonce: base64.StdEncoding.EncodeToString(random(nonceLen)), ClientTime: strconv.FormatInt(now.Unix(), 10), KeyName: soap.ServerKeyName,
 	}
 	if err := s.encrypt(&la); err != nil {
 		return nil, pending{}, err

@@ -48,7 +48,7 @@ func vectorRequest(t testing.TB) []byte {
 	}
 	text := soap.LA{
 		Version: "1", Header: h.XML, ClientVersion: clientVersion, CustomData: secret.New([]byte(`a & b <c> "d"`)), Nonce: vectorNonce,
-		ClientTime: "1700000000", KeyName: serverKeyName, EncryptedKey: unb64(t, vectorSessionKey), EncryptedData: data,
+		ClientTime: "1700000000", KeyName: soap.ServerKeyName, EncryptedKey: unb64(t, vectorSessionKey), EncryptedData: data,
 	}.Text()
 	public := keyOf(t, vectorSign).Public()
 	return soap.ChallengeBody(text, soap.SignedInfo(soap.Digest(text)), unb64(t, vectorChallenge), public[:])

@@ -5,6 +5,12 @@ import { createHash } from 'node:crypto'
 import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 
+// The package is run, not read: without this Node shows the line of its code in which an error that nobody caught came up.
+process.on('uncaughtException', error => {
+  console.log(`FAIL  ${error.message}`)
+  process.exit(1)
+})
+
 const [exportDir, assetsDir] = process.argv.slice(2)
 const url = /^ *url: *(\S+)/m.exec(readFileSync(join(exportDir, 'plain-widevine.yaml'), 'utf8'))[1]
 

@@ -143,7 +143,8 @@ func TestFault(t *testing.T) {
 			t.Errorf("%q: %v, %v", status, a.Fault.Code, err)
 		}
 	}
-	bare := body[:strings.Index(body, "<detail>")] + "</soap:Fault></soap:Body></soap:Envelope>"
+	bare, _, _ := strings.Cut(body, "<detail>")
+	bare += "</soap:Fault></soap:Body></soap:Envelope>"
 	if a, err := soap.ParseAnswer([]byte(bare)); err != nil || a.Fault.Code != 0 || !strings.Contains(a.Fault.Error(), "without a status code") {
 		t.Errorf("no detail: %+v, %v", a, err)
 	}

@@ -7,8 +7,8 @@ import (
 	"keyflow/drm/xmltree"
 )
 
-// serverKeyName is how a challenge names the key that its session key is encrypted for (sheet §7.3).
-const serverKeyName = "WMRMServer"
+// ServerKeyName is how a challenge names the key that its session key is encrypted for (sheet §7.3).
+const ServerKeyName = "WMRMServer"
 
 // LA is what a license challenge says and signs. Its fields are texts, so that a challenge that is wrong on purpose can be
 // written, and one that is wrong can be read: an empty one leaves its element out.
