@@ -23,9 +23,6 @@ playready:
   custom_data: {template: "<user>${var.USER}</user>${var.TOKEN}"}
 `
 
-// actionHeader is in the case that clients send.
-const actionHeader = "SOAPAction"
-
 const customToken = "FAKE-token-0001"
 
 func bindPlayReady(t *testing.T, text string) (*provider.Profile, *secret.Vault) {
@@ -61,7 +58,7 @@ func TestCustomData(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if q.Header.Get("Content-Type") != "text/xml; charset=utf-8" || q.Header[actionHeader][0] != `"http://schemas.microsoft.com/DRM/2007/03/protocols/AcquireLicense"` {
+	if q.Header.Get("Content-Type") != "text/xml; charset=utf-8" || map[string][]string(q.Header)["SOAPAction"][0] != `"http://schemas.microsoft.com/DRM/2007/03/protocols/AcquireLicense"` {
 		t.Errorf("header %v", q.Header)
 	}
 	if strings.Contains(q.URL.String()+fmt.Sprint(q.Header), customToken) {
