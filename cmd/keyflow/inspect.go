@@ -20,17 +20,25 @@ func (a *app) inspectCommand() *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "inspect {FILE | BASE64 | -}",
-		Short: "Show the pssh boxes of an MPD, an init or media segment, or of a box in base64 or hex",
+		Short: "Show the pssh boxes of an MPD or a segment, a box in base64 or hex, or a PlayReady message",
 		Long: `inspect shows every pssh box and default_KID with its place: MPD (per Period and AdaptationSet), init or media
 segment, boxes one after another, raw or as text. Widevine data and PlayReady objects, the MPD's mspr:pro among them, are
-decoded, other systems are named. Nothing is decrypted. An argument that is no file is read as the box itself; - reads
-standard input.`,
+decoded, other systems are named.
+
+Of PlayReady it shows key requests as well, bare or as a CDM hands them out, and what license servers answer: responses with
+each license and what that allows and demands, and faults. A license alone may be given raw or in base64. Nothing is decrypted;
+custom data and wrapped keys are told by their length only.
+
+An argument that is no file is read as the box or license itself; - reads standard input.`,
 		Example: `  keyflow inspect stream.mpd
   keyflow inspect init.mp4 --json
-  keyflow inspect AAAAMnBzc2gAAAAA7e+LqXnWSs6jyCfc1R0h7QAAABISEAABAgMEBQYHCAkKCwwNDg8=`,
+  keyflow inspect AAAAMnBzc2gAAAAA7e+LqXnWSs6jyCfc1R0h7QAAABISEAABAgMEBQYHCAkKCwwNDg8=
+  keyflow inspect challenge.xml                  a PlayReady key request
+  curl … | keyflow inspect -                     what a PlayReady license server answers
+  keyflow inspect license.xmr --json             a PlayReady license`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return usage(errors.New("inspect takes one argument: a file, a box as text, or -"), "keyflow inspect --help shows examples")
+				return usage(errors.New("inspect takes one argument: a file, a box or license as text, or -"), "keyflow inspect --help shows examples")
 			}
 			return nil
 		},
@@ -44,6 +52,9 @@ func (a *app) inspect(stdin io.Reader, arg string, asJSON bool) error {
 	name, data, err := readInput(stdin, arg)
 	if err != nil {
 		return err
+	}
+	if kind := messageKind(data); kind != "" {
+		return a.inspectMessage(name, kind, data, asJSON)
 	}
 	found, err := pssh.Find(name, data)
 	view := viewOf(found)

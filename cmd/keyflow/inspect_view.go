@@ -152,12 +152,21 @@ func playReadyView(box pssh.Box) (*inspectedPlayReady, error) {
 	if err != nil {
 		return p, err
 	}
-	p.HeaderVersion, p.LAURL, p.LUIURL, p.DomainServiceID = h.Version, h.LAURL, h.LUIURL, h.DomainServiceID
-	p.LicenseRequested, p.DecryptorSetup, p.CustomAttributes, p.Notes = h.LicenseRequested, h.DecryptorSetup, len(h.CustomAttributes), h.Notes
+	others := p.OtherRecords
+	p = headerView(h)
+	p.OtherRecords = others
+	return p, nil
+}
+
+func headerView(h *pssh.WRMHeader) *inspectedPlayReady {
+	p := &inspectedPlayReady{
+		HeaderVersion: h.Version, LAURL: h.LAURL, LUIURL: h.LUIURL, DomainServiceID: h.DomainServiceID,
+		LicenseRequested: h.LicenseRequested, DecryptorSetup: h.DecryptorSetup, CustomAttributes: len(h.CustomAttributes), Notes: h.Notes,
+	}
 	for _, k := range h.KIDs {
 		p.KIDs = append(p.KIDs, inspectedHeaderKID{k.KID, k.Algorithm, k.Checksum})
 	}
-	return p, nil
+	return p
 }
 
 // readable returns text as it is and other bytes in hexadecimal digits.

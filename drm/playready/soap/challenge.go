@@ -24,6 +24,16 @@ func ChallengeBody(la, signedInfo string, signature, publicKey []byte) []byte {
 // with the Id SignedData, the LA, anywhere in it: what is verified is what is read. Nothing is verified here. Errors are an
 // [*Error].
 func ParseChallenge(body []byte) (*Challenge, error) {
+	c, err := ReadChallenge(body)
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// ReadChallenge does what [ParseChallenge] does, and returns with an error what it read before that, or nil: to be shown, never to
+// be acted upon. Where it is not clear which LA was signed, there is nothing to be shown.
+func ReadChallenge(body []byte) (*Challenge, error) {
 	root, top, err := parseBody(body)
 	if err != nil {
 		return nil, err
@@ -43,26 +53,28 @@ func ParseChallenge(body []byte) (*Challenge, error) {
 	if err != nil {
 		return nil, err
 	}
-	element, err := need(upper, nsSignature, "Signature")
-	if err != nil {
-		return nil, err
-	}
-	if err := once(root, la); err != nil {
-		return nil, err
+	element, unsigned := need(upper, nsSignature, "Signature")
+	if unsigned == nil {
+		if err := once(root, la); err != nil {
+			return nil, err
+		}
 	}
 	c := &Challenge{Text: la.Raw()}
 	if c.LA, err = readLA(la); err != nil {
-		return nil, err
+		return c, err
+	}
+	if unsigned != nil {
+		return c, unsigned
 	}
 	signature, err := readSignature(element, la)
 	if err != nil {
-		return nil, err
+		return c, err
 	}
 	if signature.Reference != "#"+signedID {
-		return nil, bad("Reference", "URI #"+signedID, fmt.Sprintf("%.60q", signature.Reference))
+		return c, bad("Reference", "URI #"+signedID, fmt.Sprintf("%.60q", signature.Reference))
 	}
 	if signature.PublicKey == nil {
-		return nil, bad("Signature", "a PublicKey", "none")
+		return c, bad("Signature", "a PublicKey", "none")
 	}
 	c.Signature = *signature
 	return c, nil

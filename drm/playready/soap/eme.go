@@ -40,7 +40,7 @@ const maxHeaderFields = 32
 // ParseKeyMessage reads what a CDM handed out, in all forms that are seen: a PlayReadyKeyMessage or the bare challenge, in
 // UTF-16LE or UTF-8. A header field "Content" is Content-Type: one CDM shortens it so. Errors are an [*Error].
 func ParseKeyMessage(b []byte) (KeyMessage, error) {
-	text, err := decodeText(b)
+	text, err := DecodeText(b)
 	if err != nil {
 		return KeyMessage{}, err
 	}
@@ -97,8 +97,8 @@ func CDMData(custom secret.Bytes) []byte {
 		`</CustomData></LicenseAcquisition></PlayReadyCDMData>`)
 }
 
-// decodeText reads UTF-16LE, with or without a byte order mark, or UTF-8.
-func decodeText(b []byte) (string, error) {
+// DecodeText returns in UTF-8 what is UTF-16LE, with or without a byte order mark, or UTF-8. Errors are an [*Error].
+func DecodeText(b []byte) (string, error) {
 	if len(b) > 2*MaxBody {
 		return "", bad("", fmt.Sprintf("at most %d bytes", 2*MaxBody), fmt.Sprint(len(b)))
 	}

@@ -59,11 +59,14 @@ var meanings = map[Code]struct{ name, text string }{
 // String returns the code as faults have it, 0x and 8 hexadecimal digits, with its name if that is known.
 func (c Code) String() string {
 	text := fmt.Sprintf("0x%08X", uint32(c))
-	if m, known := meanings[c]; known {
-		text += " (" + m.name + ")"
+	if name := c.Name(); name != "" {
+		text += " (" + name + ")"
 	}
 	return text
 }
+
+// Name returns the name of the code, "" for one that is not known.
+func (c Code) Name() string { return meanings[c].name }
 
 // Meaning tells in words what the code says, "" for one that is not known.
 func (c Code) Meaning() string { return meanings[c].text }
@@ -111,14 +114,14 @@ var statusCode = regexp.MustCompile(`^0[xX]([0-9a-fA-F]{8})$`)
 func readFault(n *xmltree.Node) (*Fault, error) {
 	f := &Fault{}
 	if err := texts(n, field{"faultcode", &f.FaultCode}, field{"faultstring", &f.Text}, field{"faultactor", &f.Actor}); err != nil {
-		return nil, err
+		return f, err
 	}
 	exception := n.Path("detail", "Exception")
 	if exception == nil {
 		return f, nil
 	}
 	if err := texts(exception, field{"StatusCode", &f.Status}, field{"CustomData", &f.CustomData}, field{"RedirectUrl", &f.RedirectURL}); err != nil {
-		return nil, err
+		return f, err
 	}
 	if m := statusCode.FindStringSubmatch(f.Status); m != nil {
 		code, _ := strconv.ParseUint(m[1], 16, 32) // eight hexadecimal digits

@@ -82,6 +82,16 @@ type Answer struct {
 // ParseAnswer reads the answer to a license challenge. Unknown elements are skipped. Nothing is verified here: a signature that
 // cannot be read is odd, and none. Errors are an [*Error].
 func ParseAnswer(body []byte) (*Answer, error) {
+	a, err := ReadAnswer(body)
+	if err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+// ReadAnswer does what [ParseAnswer] does, and returns with an error what it read before that, or nil: to be shown, never to be
+// acted upon.
+func ReadAnswer(body []byte) (*Answer, error) {
 	_, top, err := parseBody(body)
 	if err != nil {
 		return nil, err
@@ -107,7 +117,7 @@ func ParseAnswer(body []byte) (*Answer, error) {
 	}
 	a.Text, a.ID = n.Raw(), n.Attr("Id")
 	if err := a.readResponse(n); err != nil {
-		return nil, err
+		return a, err
 	}
 	signature, err := outer.Only("Signature")
 	if err != nil || signature == nil {

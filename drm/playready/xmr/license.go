@@ -29,16 +29,39 @@ type License struct {
 	Keys
 	Policy
 
+	// Unread are the objects of the tree that no field is read from, in order: what is not known, or by name alone, and what
+	// restricts a right that no player has.
+	Unread []*Object
+
 	cmac []byte
+	seen map[place]bool
+}
+
+// States reports whether a field was read from an object of the type. It tells what is stated as zero from what is not stated.
+func (l *License) States(t Type) bool {
+	if !copying[t] {
+		return l.seen[place{t, 0}]
+	}
+	return l.seen[place{t, 0}] || l.seen[place{t, TypeCopy}] || l.seen[place{t, TypeExecute}] || l.seen[place{t, TypeRead}]
 }
 
 // Parse reads a license strictly: every length is exact, one outer container fills the license, no object stands twice or in a
 // wrong place, leaves are leaves and containers are containers. Objects that are not known, or by name alone, are kept in
 // the tree; one that must be understood and is not known is refused. Errors name the path to the object.
 func Parse(b []byte) (*License, error) {
+	l, err := Read(b)
+	if err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// Read does what [Parse] does, and returns with an error what it read before that, or nil: to be shown, never to be used. Without
+// a tree that can be read it is the Rights ID alone.
+func Read(b []byte) (*License, error) {
 	l, err := parse(b)
 	if err != nil {
-		return nil, fmt.Errorf("xmr: %w", err)
+		return l, fmt.Errorf("xmr: %w", err)
 	}
 	return l, nil
 }
@@ -56,20 +79,20 @@ func parse(b []byte) (*License, error) {
 		return nil, fmt.Errorf("version %d, want %d", v, Version)
 	}
 	b = bytes.Clone(b)
-	l := &License{RightsID: [16]byte(b[8:24]), Raw: b}
+	l := &License{RightsID: [16]byte(b[8:24]), Raw: b, seen: map[place]bool{}}
 	var end int
 	var err error
 	if l.Outer, end, err = (&parser{buf: b}).object(preludeLen, len(b), 1); err != nil {
-		return nil, err
+		return l, err
 	}
 	switch {
 	case l.Outer.Type != TypeOuter || l.Outer.Flags&FlagContainer == 0:
-		return nil, l.Outer.refuse("want the outer container")
+		return l, l.Outer.refuse("want the outer container")
 	case end != len(b):
-		return nil, fmt.Errorf("%d bytes follow the outer container", len(b)-end)
+		return l, fmt.Errorf("%d bytes follow the outer container", len(b)-end)
 	}
-	if err := (&reader{license: l, seen: map[place]bool{}}).container(l.Outer, 0); err != nil {
-		return nil, err
+	if err := (&reader{license: l, seen: l.seen}).container(l.Outer, 0); err != nil {
+		return l, err
 	}
 	return l, l.complete()
 }
@@ -103,6 +126,7 @@ func (r *reader) container(c *Object, right Type) error {
 			return c.inside(o.refuse("must be understood, and is not known"))
 		}
 		if !known || s.kind == nameOnly {
+			r.license.Unread = append(r.license.Unread, o)
 			continue // it is kept, and what is in it means nothing to this client
 		}
 		if err := r.object(o, s, c.Type, right); err != nil {
@@ -135,6 +159,7 @@ func (r *reader) object(o *Object, s spec, in, right Type) error {
 	case s.kind == container:
 		return r.container(o, right)
 	case right != 0 && !copying[o.Type]: // it restricts a right that no player has
+		r.license.Unread = append(r.license.Unread, o)
 	case s.set != nil:
 		s.set(&r.license.Policy, o.Body)
 	case s.read != nil:

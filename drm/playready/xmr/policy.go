@@ -14,7 +14,7 @@ const (
 )
 
 // Policy is what a license allows and demands (sheet playready.md §9.2). What a license does not state is zero, or nil where
-// zero is a statement; [Object.Find] tells an object that states zero from one that is absent.
+// zero is a statement; [License.States] tells what is stated as zero from what is not stated.
 type Policy struct {
 	CanPlay       bool   // the license has the right to play
 	CannotPersist bool   // it must stay in memory
