@@ -141,7 +141,7 @@ func (e *Env) eachLimited(judge func(l playready.License) *Failure) {
 func levelIsStated(e *Env) {
 	for _, l := range Require(e, haveXMR).PlayReady().Licenses {
 		switch {
-		case l.XMR.Outer.Find(xmr.TypeSecurityLevel) == nil:
+		case !l.XMR.States(xmr.TypeSecurityLevel):
 			e.Fail(Failure{Reason: reasonLevel, Step: "read the license", Expected: "a minimum security level", Seen: fmt.Sprintf("license %d: none", l.Index+1)})
 		case !slices.Contains([]int{150, 2000, 3000}, l.XMR.SecurityLevel):
 			e.Fail(Failure{Reason: reasonLevel, Step: "read the license", Expected: "security level 150, 2000 or 3000", Seen: fmt.Sprintf("license %d: %d", l.Index+1, l.XMR.SecurityLevel)})
