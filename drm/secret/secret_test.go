@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf16"
@@ -151,5 +152,22 @@ func TestFingerprint(t *testing.T) {
 	}
 	if (secret.Bytes{}).Fingerprint() != "" {
 		t.Error("the empty secret has a fingerprint")
+	}
+}
+
+func TestVaultRedactsOverlappingSecretsTogether(t *testing.T) {
+	token := "token=" + hex.EncodeToString(canary) + ";end"
+	vault := secret.NewVault()
+	vault.Add("key", secret.New(canary))
+	vault.Add("token", secret.New([]byte(token)))
+	vault.Add("tail", secret.New([]byte(token[10:]+" and more")))
+	text := token + " and more, then " + strings.ToUpper(hex.EncodeToString(canary)) + hex.EncodeToString(canary) + "."
+	if got, want := vault.Names([]byte(text)), []string{"key", "tail", "token"}; !slices.Equal(got, want) {
+		t.Errorf("found %v, want %v", got, want)
+	}
+	got := vault.Redact(text)
+	if vault.Names([]byte(got)) != nil || strings.Count(got, "‹redacted:key:") != 2 || strings.Count(got, "‹redacted:") != 3 ||
+		!strings.Contains(got, "›, then ‹") || !strings.HasSuffix(got, "›.") {
+		t.Errorf("redacted to %q", got)
 	}
 }

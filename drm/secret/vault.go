@@ -21,28 +21,17 @@ const MinLen = 8
 // Vault knows the secrets of one run and finds them in output. It is safe for concurrent use; the zero value is not
 // usable, see [NewVault].
 type Vault struct {
-	mu      sync.RWMutex
-	key     []byte // per-run key of the redaction markers
-	entries []entry
-	seen    map[[sha256.Size]byte]bool
-}
-
-type entry struct {
-	marker   string
-	patterns []pattern
-}
-
-// pattern is one encoding of a secret. fold marks encodings whose letter case carries no information (hexadecimal).
-type pattern struct {
-	text []byte
-	fold bool
+	mu       sync.RWMutex
+	key      []byte // per-run key of the redaction markers
+	seen     map[[sha256.Size]byte]bool
+	patterns patterns
 }
 
 // NewVault returns an empty vault with a fresh marker key.
 func NewVault() *Vault {
 	key := make([]byte, sha256.Size)
 	_, _ = rand.Read(key) // crypto/rand never fails since Go 1.24; it ends the program instead
-	return &Vault{key: key, seen: map[[sha256.Size]byte]bool{}}
+	return &Vault{key: key, seen: map[[sha256.Size]byte]bool{}, patterns: newPatterns()}
 }
 
 // Add makes the secret known under a name (letters, digits and punctuation; it is printed). A secret that is known
@@ -61,10 +50,11 @@ func (v *Vault) Add(name string, s Bytes) bool {
 	v.seen[sum] = true
 	mac := hmac.New(sha256.New, v.key)
 	mac.Write(b)
-	v.entries = append(v.entries, entry{
-		marker:   "‹redacted:" + name + ":" + hex.EncodeToString(mac.Sum(nil)[:4]) + "›",
-		patterns: encodings(b),
-	})
+	marker := "‹redacted:" + name + ":" + hex.EncodeToString(mac.Sum(nil)[:4]) + "›"
+	for _, p := range encodings(b) {
+		p.name, p.marker = name, marker
+		v.patterns.add(p)
+	}
 	return true
 }
 
@@ -78,97 +68,81 @@ func (v *Vault) Names(out []byte) []string {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
 	var names []string
-	lower := bytes.ToLower(out)
-	for _, e := range v.entries {
-		if e.in(out, lower) {
-			names = append(names, strings.Split(e.marker, ":")[1])
+	v.patterns.each(string(out), func(_ int, p pattern) {
+		if !slices.Contains(names, p.name) {
+			names = append(names, p.name)
 		}
-	}
+	})
 	slices.Sort(names)
-	return slices.Compact(names)
+	return names
 }
 
-func (e entry) in(out, lower []byte) bool {
-	for _, p := range e.patterns {
-		if p.fold && bytes.Contains(lower, p.text) || !p.fold && bytes.Contains(out, p.text) {
-			return true
-		}
-	}
-	return false
-}
-
-// Redact replaces every occurrence of a known secret, in any encoding, by its marker ‹redacted:NAME:hmac8›.
+// Redact replaces every occurrence of a known secret, in any encoding, by its marker ‹redacted:NAME:hmac8›. Secrets
+// that overlap, such as a token and a key in it, are replaced together by the marker of the longest.
 func (v *Vault) Redact(s string) string {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
-	for _, e := range v.entries {
-		for _, p := range e.patterns {
-			s = replace(s, p, e.marker)
-		}
-	}
-	return s
-}
-
-func replace(s string, p pattern, marker string) string {
-	text := string(p.text)
-	if !p.fold {
-		return strings.ReplaceAll(s, text, marker)
-	}
-	// ASCII folding keeps byte offsets; strings.ToLower would not for every string.
-	lower := asciiLower(s)
-	var out strings.Builder
-	for {
-		i := strings.Index(lower, text)
-		if i < 0 {
-			break
-		}
-		out.WriteString(s[:i])
-		out.WriteString(marker)
-		s, lower = s[i+len(text):], lower[i+len(text):]
-	}
-	if out.Len() == 0 {
+	var spans []span
+	v.patterns.each(s, func(at int, p pattern) { spans = cover(spans, span{at, at + len(p.text), p}) })
+	if len(spans) == 0 {
 		return s
 	}
-	out.WriteString(s)
+	var out strings.Builder
+	done := 0
+	for _, sp := range spans {
+		out.WriteString(s[done:sp.from])
+		out.WriteString(sp.marker)
+		done = sp.to
+	}
+	out.WriteString(s[done:])
 	return out.String()
 }
 
-func asciiLower(s string) string {
-	return strings.Map(func(r rune) rune {
-		if 'A' <= r && r <= 'Z' {
-			return r + 'a' - 'A'
-		}
-		return r
-	}, s)
+// span is a part of a text that gives a secret away, and the longest pattern in it.
+type span struct {
+	from, to int
+	pattern
 }
 
-// encodings returns the forms in which a secret may turn up, longest first so that a longer form is replaced whole.
+// cover adds a span that begins at or after the last of the spans; one that overlaps with it makes it longer.
+func cover(spans []span, next span) []span {
+	if len(spans) == 0 || next.from >= spans[len(spans)-1].to {
+		return append(spans, next)
+	}
+	last := &spans[len(spans)-1]
+	last.to = max(last.to, next.to)
+	if len(next.text) > len(last.text) {
+		last.pattern = next.pattern
+	}
+	return spans
+}
+
+// encodings returns the forms in which a secret may turn up.
 func encodings(b []byte) []pattern {
 	hexed := hex.EncodeToString(b)
 	ps := []pattern{
-		{text: b},
-		{text: []byte(hexed), fold: true},
-		{text: []byte(spaced(hexed, " ")), fold: true},
-		{text: []byte(spaced(hexed, ":")), fold: true},
+		{text: string(b)},
+		{text: hexed, fold: true},
+		{text: spaced(hexed, " "), fold: true},
+		{text: spaced(hexed, ":"), fold: true},
 		{text: utf16le(hexed)},
 		{text: utf16le(strings.ToUpper(hexed))},
-		{text: []byte(url.QueryEscape(string(b)))},
-		{text: []byte(url.PathEscape(string(b)))},
+		{text: url.QueryEscape(string(b))},
+		{text: url.PathEscape(string(b))},
 		{text: utf16le(string(b))},
 	}
 	if q, err := json.Marshal(string(b)); err == nil {
-		ps = append(ps, pattern{text: q[1 : len(q)-1]})
+		ps = append(ps, pattern{text: string(q[1 : len(q)-1])})
 	}
-	if d := decimal(b); d != nil {
+	if d := decimal(b); d != "" {
 		ps = append(ps, pattern{text: d})
 	}
 	for shift := range 3 {
 		for _, enc := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
 			core := aligned(enc, b, shift)
-			ps = append(ps, pattern{text: []byte(core)}, pattern{text: []byte(url.QueryEscape(core))}, pattern{text: utf16le(core)})
+			ps = append(ps, pattern{text: core}, pattern{text: url.QueryEscape(core)}, pattern{text: utf16le(core)})
 		}
 	}
-	slices.SortStableFunc(ps, func(a, b pattern) int { return len(b.text) - len(a.text) })
 	return slices.DeleteFunc(ps, func(p pattern) bool { return len(p.text) < MinLen })
 }
 
@@ -190,12 +164,12 @@ func spaced(hexed, sep string) string {
 }
 
 // decimal is how encoding/json and fmt print a byte slice as a list of numbers, without the brackets: "1,2,3".
-func decimal(b []byte) []byte {
+func decimal(b []byte) string {
 	q, err := json.Marshal(toInts(b))
 	if err != nil {
-		return nil
+		return ""
 	}
-	return q[1 : len(q)-1]
+	return string(q[1 : len(q)-1])
 }
 
 func toInts(b []byte) []int {
@@ -206,11 +180,11 @@ func toInts(b []byte) []int {
 	return ints
 }
 
-func utf16le(s string) []byte {
+func utf16le(s string) string {
 	units := utf16.Encode([]rune(s))
 	out := make([]byte, 0, 2*len(units))
 	for _, u := range units {
 		out = append(out, byte(u), byte(u>>8))
 	}
-	return out
+	return string(out)
 }
