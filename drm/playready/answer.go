@@ -18,7 +18,7 @@ import (
 // Answer is everything that was decoded of an answer, whatever is wrong with it.
 type Answer struct {
 	Fault    *soap.Fault  // of a refusal
-	Body     *soap.Answer // nil if the body does not parse
+	Body     *soap.Answer // nil if the body does not parse, or answers an acknowledgement
 	Licenses []License    // in the order of the response, at most 256
 	// Pattern says how the Rights IDs of several licenses that stay in memory follow from the nonce, "" if they are not several.
 	Pattern NoncePattern
@@ -88,6 +88,16 @@ func (p *Platform) examine(sent pending, body []byte, depth drm.Depth) *examinat
 	x.conflicts()
 	x.binding()
 	x.signature()
+	return x
+}
+
+// examineAcknowledged judges the answer to an acknowledgement (sheet playready.md §8.3).
+func (p *Platform) examineAcknowledged(sent pending, body []byte) *examination {
+	x := &examination{platform: p, pending: sent}
+	if _, fault, _ := soap.ParseAcknowledgementAnswer(body); fault != nil {
+		x.answer.Fault = fault
+		x.fatal(ReasonFault, "an acknowledgement that is accepted", fault.Error())
+	}
 	return x
 }
 

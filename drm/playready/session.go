@@ -41,17 +41,25 @@ type session struct {
 	options  drm.Options
 	pending  map[drm.MessageID]pending
 	licenses []drm.License
+	awaited  []string // ids of responses that want to be acknowledged, in the order of their answers
 	closed   bool
 }
 
-// Request returns a license challenge. Other kinds wrap errors.ErrUnsupported. The message's header fields are those of SOAP, its
-// URL is the LA_URL of the content.
+// Request returns a license challenge, or the acknowledgement of the first answer that asked for one and did not get it. Where
+// none did, and for other kinds, the error wraps errors.ErrUnsupported. The message's header fields are those of SOAP, its URL is the
+// LA_URL of the content.
+//
+// The body of an acknowledgement is private to keyflow's fakes, see [soap.AcknowledgementBody]: a real server is never to be sent
+// one.
 func (s *session) Request(ctx context.Context, kind drm.Kind) (drm.Message, error) {
 	if err := ctx.Err(); err != nil {
 		return drm.Message{}, fmt.Errorf("make license challenge: %w", err)
 	}
 	if s.closed {
 		return drm.Message{}, errClosed
+	}
+	if kind == drm.KindAcknowledgement {
+		return s.acknowledge()
 	}
 	if kind != drm.KindLicense {
 		return drm.Message{}, fmt.Errorf("make %s request: %w", kind, errors.ErrUnsupported)
@@ -62,15 +70,30 @@ func (s *session) Request(ctx context.Context, kind drm.Kind) (drm.Message, erro
 		return drm.Message{}, fmt.Errorf("make license challenge: %w", err)
 	}
 	p.kind, p.minted = kind, now
+	return s.message(p, body, distinct(s.header.IDs()), soap.ActionAcquireLicense), nil
+}
+
+// acknowledge makes an acknowledgement.
+func (s *session) acknowledge() (drm.Message, error) {
+	if len(s.awaited) == 0 {
+		return drm.Message{}, fmt.Errorf("make acknowledgement: no answer of this session asks for one: %w", errors.ErrUnsupported)
+	}
+	transaction := s.awaited[0]
+	s.awaited = s.awaited[1:]
+	p := pending{kind: drm.KindAcknowledgement, minted: s.platform.clock.Now()}
+	return s.message(p, soap.AcknowledgementBody(transaction), nil, soap.ActionAcknowledgeLicense), nil
+}
+
+// message makes the message of a body, and keeps what its answer is judged by.
+func (s *session) message(p pending, body []byte, kids []drm.KID, action string) drm.Message {
 	// Not the nonce: a forged request may lack one or repeat another's.
 	id := drm.MessageID(hex.EncodeToString(random(nonceLen)))
 	s.pending[id] = p
-	kids := distinct(s.header.IDs())
 	return drm.Message{
-		ID: id, Kind: kind, Body: body, KIDs: kids, URL: s.header.LAURL,
-		Header: map[string][]string{"Content-Type": {soap.ContentType}, "SOAPAction": {soap.ActionHeader(soap.ActionAcquireLicense)}},
-		Ticket: drm.Ticket{System: drm.PlayReady, Kind: kind, Device: s.platform.identity.Device(), Minted: now, KIDs: kids},
-	}, nil
+		ID: id, Kind: p.kind, Body: body, KIDs: kids, URL: s.header.LAURL,
+		Header: map[string][]string{"Content-Type": {soap.ContentType}, "SOAPAction": {soap.ActionHeader(action)}},
+		Ticket: drm.Ticket{System: drm.PlayReady, Kind: p.kind, Device: s.platform.identity.Device(), Minted: p.minted, KIDs: kids},
+	}
 }
 
 // build makes the body of a challenge (sheet §7) and tells what its answer is judged by.
@@ -178,7 +201,8 @@ func distinct(kids []drm.KID) []drm.KID {
 	return once
 }
 
-// Process takes the answer to a challenge of this session. Each challenge's answer is processed once.
+// Process takes the answer to a message of this session. Each message's answer is processed once. Of the answer to an acknowledgement
+// a fault is a finding, and nothing else: what its body has to look like is not public.
 func (s *session) Process(ctx context.Context, id drm.MessageID, body []byte) (*drm.Observation, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("process answer: %w", err)
@@ -191,9 +215,22 @@ func (s *session) Process(ctx context.Context, id drm.MessageID, body []byte) (*
 		return nil, fmt.Errorf("process answer to %s: %w", id, errUnknownMessage)
 	}
 	delete(s.pending, id)
-	x := s.platform.examine(p, body, drm.DepthFull)
+	var x *examination
+	if p.kind == drm.KindAcknowledgement {
+		x = s.platform.examineAcknowledged(p, body)
+	} else {
+		x = s.platform.examine(p, body, drm.DepthFull)
+		s.await(x)
+	}
 	s.licenses = append(s.licenses, x.licenses()...)
 	return &drm.Observation{System: drm.PlayReady, Message: id, Kind: p.kind, Findings: x.findings, Detail: &x.answer}, nil
+}
+
+// await notes that an answer asks for an acknowledgement. One that cannot be used is not acknowledged.
+func (s *session) await(x *examination) {
+	if b := x.answer.Body; b != nil && b.Response.Transaction != "" && !slices.ContainsFunc(x.findings, func(f drm.Finding) bool { return f.Fatal }) {
+		s.awaited = append(s.awaited, b.Response.Transaction)
+	}
 }
 
 // Licenses returns the licenses that can be used, of all answers without a fatal finding: one for every key.
@@ -201,7 +238,7 @@ func (s *session) Licenses() []drm.License { return s.licenses }
 
 // Close ends the session and forgets its keys.
 func (s *session) Close() error {
-	s.closed, s.licenses, s.pending = true, nil, nil
+	s.closed, s.licenses, s.pending, s.awaited = true, nil, nil, nil
 	return nil
 }
 

@@ -111,6 +111,8 @@ func FaultBody(f Fault) []byte {
 
 var statusCode = regexp.MustCompile(`^0[xX]([0-9a-fA-F]{8})$`)
 
+func isFault(n *xmltree.Node) bool { return n.Name.Local == "Fault" && n.Name.Space == nsEnvelope }
+
 func readFault(n *xmltree.Node) (*Fault, error) {
 	f := &Fault{}
 	if err := texts(n, field{"faultcode", &f.FaultCode}, field{"faultstring", &f.Text}, field{"faultactor", &f.Actor}); err != nil {

@@ -96,7 +96,7 @@ func ReadAnswer(body []byte) (*Answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if top.Name.Local == "Fault" && top.Name.Space == nsEnvelope {
+	if isFault(top) {
 		f, err := readFault(top)
 		return &Answer{Fault: f}, err
 	}
