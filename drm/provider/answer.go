@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"slices"
 	"strconv"
 
 	"keyflow/drm"
+	"keyflow/drm/playready/soap"
 )
 
 // Matched is what a profile's error matchers say of an answer that is no license.
@@ -37,7 +39,16 @@ type matcher struct {
 func (m *matcher) matches(status int, header http.Header, body []byte) bool {
 	return (len(m.When.Status) == 0 || m.When.Status.Has(status)) &&
 		(m.contentType == nil || m.contentType.MatchString(header.Get("Content-Type"))) &&
-		(m.body == nil || m.body.Match(body))
+		(m.body == nil || m.body.Match(body)) &&
+		(len(m.When.SOAPStatus) == 0 || slices.Contains(m.When.SOAPStatus, soapCode(body)))
+}
+
+// soapCode returns the status code of a SOAP fault, 0 if the body is none or its fault has none.
+func soapCode(body []byte) soap.Code {
+	if a, err := soap.ParseAnswer(body); err == nil && a.Fault != nil {
+		return a.Fault.Code
+	}
+	return 0
 }
 
 // classify returns what the first matcher says; nil if there are none at all.
@@ -82,7 +93,8 @@ func (p *Profile) unwraps(kind drm.Kind, body []byte) bool {
 	return false
 }
 
-// locator is a place in an answer: its body, a value of its JSON or a header, and of that what a regular expression finds.
+// locator is a place in an answer: its body, a value of its JSON, a header or the status code of its SOAP fault, and of that what a
+// regular expression finds.
 type locator struct {
 	from, path string
 	steps      []any
@@ -100,6 +112,12 @@ func (l *locator) find(header http.Header, body []byte) (string, bool) {
 		if text, ok = jsonValue(body, l.steps); !ok {
 			return "", false
 		}
+	case "soap":
+		code := soapCode(body)
+		if code == 0 {
+			return "", false
+		}
+		text = fmt.Sprintf("0x%08X", uint32(code))
 	}
 	if l.regex == nil {
 		return text, text != ""

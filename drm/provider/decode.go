@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"keyflow/drm/nearest"
+	"keyflow/drm/playready/soap"
 )
 
 // Param is one query parameter, header or form field; its value is a template.
@@ -47,6 +48,9 @@ func (s Statuses) String() string {
 	}
 	return strings.Join(texts, " or ")
 }
+
+// SOAPCodes are status codes of SOAP faults: 0x and eight hexadecimal digits each.
+type SOAPCodes []soap.Code
 
 // Data is any value of a profile, such as the JSON body of a token request.
 type Data struct{ root *node }
@@ -218,6 +222,21 @@ func (s *Statuses) decode(d *decoder, n *node, path string) {
 			continue
 		}
 		*s = append(*s, StatusRange{l, h})
+	}
+}
+
+func (s *SOAPCodes) decode(d *decoder, n *node, path string) {
+	if !d.want(n, nodeList, path) {
+		return
+	}
+	for _, item := range n.items {
+		digits, ok := strings.CutPrefix(item.text, "0x")
+		code, err := strconv.ParseUint(digits, 16, 32)
+		if !ok || len(digits) != 8 || err != nil || code == 0 {
+			d.problems.add(item.line, "%s: want status codes of SOAP faults, e.g. [\"0x8004c601\"], seen %q", path, item.text)
+			continue
+		}
+		*s = append(*s, soap.Code(code))
 	}
 }
 

@@ -166,11 +166,13 @@ type MatchWhen struct {
 	Status      Statuses `yaml:"status"`
 	ContentType string   `yaml:"content_type"` // RE2
 	Body        string   `yaml:"body"`         // RE2
+	// SOAPStatus are status codes of a SOAP fault of PlayReady, e.g. 0x8004c601.
+	SOAPStatus SOAPCodes `yaml:"soap_status"`
 }
 
 // CodeFrom says where an answer holds the provider's own error code.
 type CodeFrom struct {
-	From  string `yaml:"from"`
+	From  string `yaml:"from"` // regex, json, header, or soap: the status code of a SOAP fault
 	Path  string `yaml:"path"`
 	Regex string `yaml:"regex"`
 }

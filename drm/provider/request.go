@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 
 	"keyflow/drm/secret"
 )
@@ -21,6 +22,14 @@ type Request struct {
 	shown         string // the URL with templates for secrets
 	secretHeaders []string
 	err           error
+}
+
+// At returns the request for another URL of the same service, one that it has named itself.
+func (r *Request) At(address string) *Request {
+	moved := *r
+	shown, _, _ := strings.Cut(address, "?") // the service may have put a token behind it
+	moved.URL, moved.shown = address, shown
+	return &moved
 }
 
 // HTTP returns the request as net/http sends it.

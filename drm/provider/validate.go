@@ -220,12 +220,15 @@ func (v *validator) matchers(path string, ms []Matcher) []matcher {
 			oneOf(v, at+".retry", m.Retry, "never", "once_new_token", "backoff")
 		}
 		w := m.When
-		if len(w.Status) == 0 && w.ContentType == "" && w.Body == "" && i < len(ms)-1 {
+		if len(w.Status) == 0 && w.ContentType == "" && w.Body == "" && len(w.SOAPStatus) == 0 && i < len(ms)-1 {
 			v.bad(at, "matches every answer and hides the matchers after it")
+		}
+		if len(w.SOAPStatus) > 0 && v.p.DRM != drm.PlayReady {
+			v.bad(at+".when.soap_status", "is for profiles with drm: playready")
 		}
 		c := matcher{Matcher: m, contentType: v.regex(at+".when.content_type", w.ContentType), body: v.regex(at+".when.body", w.Body)}
 		if m.Code != nil {
-			c.code = v.locator(at+".code", m.Code.From, m.Code.Path, m.Code.Regex, "regex", "json", "header")
+			c.code = v.locator(at+".code", m.Code.From, m.Code.Path, m.Code.Regex, "regex", "json", "header", "soap")
 		}
 		out = append(out, c)
 	}
