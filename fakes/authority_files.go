@@ -62,14 +62,17 @@ PlayReady, in the folder playready (all keys are of P-256; private keys are PKCS
 64 bytes, X and Y):
 
   root_public_key.bin      the public key that all chains end at; its private key is root_key.pem
-  issuer_chain.bin         the certificate of the issuer of devices and response signer, alone in
-                           a chain; its private key is issuer_key.pem, and issuer_key.bin as 32 bytes
+  issuer_chain.bin         the certificate of the issuer of devices and signers, alone in a chain;
+                           its private key is issuer_key.pem, and issuer_key.bin as 32 bytes
   server_public_key.bin    what clients of the fake server encrypt challenges for, in place of the
                            public key of real servers; its private key is server_key.pem
   signer_chain.bin         certificate chain of the response signer; its private key is signer_key.pem
   devices/N/certificate_chain.bin  certificate chain of device N, security level 2000
   devices/N/signing_key.pem        its private key that signs requests
   devices/N/encryption_key.pem     its private key that licenses are decrypted with
+  revoked_device/certificate_chain.bin, revoked_device/signing_key.pem and
+  revoked_device/encryption_key.pem  the same of a device that the fake server refuses as revoked
+  revocation_list.bin      the signed list that revokes it; its signer's chain ends at the same root
 
 Anybody who can read the private keys and the secret can act as these devices and as the fake
 server: keep the directory to yourself (mode 0700, files 0600).

@@ -2,6 +2,7 @@ package fakes
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/pem"
 	"fmt"
 	"slices"
@@ -18,10 +19,11 @@ const (
 	playReadyIssuerLevel = 3000 // the highest that it issues: levels never rise from parent to child (sheet playready.md §10, rule 7)
 	playReadyDeviceLevel = 2000
 	certificateIDLen     = 16 // bytes
+	revocationVersion    = 1  // of an authority's only revocation list
 )
 
-// playReadyAuthority is the PlayReady part of an authority: root → issuer → devices and response signer (sheet
-// playready.md §10). The root is a key and has no certificate.
+// playReadyAuthority is the PlayReady part of an authority: root → issuer → devices, response signer and signer of revocation
+// lists (sheet playready.md §10). The root is a key and has no certificate.
 type playReadyAuthority struct {
 	root        ecc.PrivateKey
 	issuerKey   ecc.PrivateKey
@@ -30,6 +32,8 @@ type playReadyAuthority struct {
 	signer      ecc.PrivateKey // signs responses
 	signerChain *bcert.Chain
 	devices     []playready.Identity
+	revoked     playready.Identity    // a device that revocations names
+	revocations *bcert.RevocationList // the key that signed it is not kept: there is never another one
 }
 
 // newPlayReadyAuthority makes the PlayReady part with fresh keys. Its certificates never expire.
@@ -43,7 +47,7 @@ func newPlayReadyAuthority(devices int) (playReadyAuthority, error) {
 	}
 	var err error
 	p.issuer, err = bcert.NewIssuer(certificateID(), playReadyIssuerLevel, p.issuerKey.Public(),
-		bcert.UsageIssuerDevice, bcert.UsageIssuerServer).Issue(p.root)
+		bcert.UsageIssuerDevice, bcert.UsageIssuerCRL, bcert.UsageIssuerServer).Issue(p.root)
 	if err != nil {
 		return p, fmt.Errorf("issuer: %w", err)
 	}
@@ -57,7 +61,30 @@ func newPlayReadyAuthority(devices int) (playReadyAuthority, error) {
 		}
 		p.devices = append(p.devices, device)
 	}
+	if err := p.revoke(); err != nil {
+		return p, fmt.Errorf("revoked device: %w", err)
+	}
 	return p, nil
+}
+
+// revoke makes one more device, and the list that revokes it. Which of the two lists of digests is that of devices is not public
+// (sheet playready.md §7.1): the harness takes the first.
+func (p *playReadyAuthority) revoke() error {
+	var err error
+	if p.revoked, err = p.issueDevice(playReadyDeviceLevel, time.Time{}); err != nil {
+		return err
+	}
+	key, err := ecc.GenerateKey()
+	if err != nil {
+		return err
+	}
+	signer, err := p.issue(bcert.NewCRLSigner(certificateID(), key.Public()))
+	if err != nil {
+		return err
+	}
+	entries := [][sha256.Size]byte{p.revoked.Chain().Leaf().Digest}
+	p.revocations, err = bcert.IssueRevocationList(bcert.ListDigests1, revocationVersion, entries, key, signer)
+	return err
 }
 
 func certificateID() [certificateIDLen]byte { return [certificateIDLen]byte(random(certificateIDLen)) }
@@ -98,6 +125,14 @@ func (a *Authority) PlayReadyServerKey() ecc.PublicKey { return a.playReady.serv
 // PlayReadyDevices returns the PlayReady devices, as many as [Authority.Devices], made with security level 2000.
 func (a *Authority) PlayReadyDevices() []playready.Identity { return slices.Clone(a.playReady.devices) }
 
+// RevokedPlayReadyDevice returns a further device of security level 2000, whose chain is right in everything but that
+// [Authority.PlayReadyRevocationList] has it.
+func (a *Authority) RevokedPlayReadyDevice() playready.Identity { return a.playReady.revoked }
+
+// PlayReadyRevocationList returns the authority's list of revoked certificates, with one entry, as [bcert.ParseRevocationList]
+// reads it; its signer's chain ends at [Authority.PlayReadyRoot].
+func (a *Authority) PlayReadyRevocationList() []byte { return bytes.Clone(a.playReady.revocations.Raw) }
+
 // IssuePlayReadyDevice makes a further device of security level 150, 2000 or 3000 under the authority's issuer, with fresh
 // keys; it never expires if expires is zero. The authority does not keep it: [Authority.PlayReadyDevices], [Authority.Write]
 // and [Authority.AddTo] know nothing of it.
@@ -126,6 +161,11 @@ func (a *Authority) Issuer(vault *secret.Vault, clock drm.Clock) func(level int,
 	}
 }
 
+// RevokedPlayReady returns the revoked device as a platform that speaks to the fakes.
+func (a *Authority) RevokedPlayReady(clock drm.Clock) drm.Platform {
+	return playready.NewPlatform(a.RevokedPlayReadyDevice(), clock).WithRoot(a.PlayReadyRoot()).WithServerKey(a.PlayReadyServerKey())
+}
+
 // addTo makes all private keys known to the vault.
 func (p playReadyAuthority) addTo(vault *secret.Vault) {
 	addScalar(vault, "playready-root-key", p.root)
@@ -136,6 +176,8 @@ func (p playReadyAuthority) addTo(vault *secret.Vault) {
 		addScalar(vault, fmt.Sprintf("playready-device-%d-signing-key", i+1), d.SigningKey())
 		addScalar(vault, fmt.Sprintf("playready-device-%d-encryption-key", i+1), d.EncryptionKey())
 	}
+	addScalar(vault, "playready-revoked-signing-key", p.revoked.SigningKey())
+	addScalar(vault, "playready-revoked-encryption-key", p.revoked.EncryptionKey())
 }
 
 func addScalar(vault *secret.Vault, name string, key ecc.PrivateKey) {

@@ -26,6 +26,8 @@ const (
 	fileServerPoint  = "server_public_key.bin"
 	fileSignerKey    = "signer_key.pem"
 	fileSignerChain  = "signer_chain.bin"
+	dirRevoked       = "revoked_device"
+	fileRevocations  = "revocation_list.bin"
 )
 
 // fingerprint names the PlayReady part, by its root's public key.
@@ -60,11 +62,16 @@ func (p playReadyAuthority) files() ([]file, error) {
 	add(fileServerPoint, server[:])
 	addKey(fileSignerKey, p.signer)
 	add(fileSignerChain, p.signerChain.Raw)
-	for i, d := range p.devices {
-		addKey(deviceFile(i, playready.FileSigningKey), d.SigningKey())
-		addKey(deviceFile(i, playready.FileEncryptionKey), d.EncryptionKey())
-		add(deviceFile(i, playready.FileChain), d.Chain().Raw)
+	addDevice := func(folder string, d playready.Identity) {
+		addKey(filepath.Join(folder, playready.FileSigningKey), d.SigningKey())
+		addKey(filepath.Join(folder, playready.FileEncryptionKey), d.EncryptionKey())
+		add(filepath.Join(folder, playready.FileChain), d.Chain().Raw)
 	}
+	for i, d := range p.devices {
+		addDevice(deviceFile(i, ""), d)
+	}
+	addDevice(dirRevoked, p.revoked)
+	add(fileRevocations, p.revocations.Raw)
 	return files, errors.Join(errs...)
 }
 
@@ -87,13 +94,36 @@ func readPlayReady(dir string, devices int) (playReadyAuthority, error) {
 		return p, err
 	}
 	for i := range devices {
-		device, err := readPlayReadyDevice(dir, i, p.root.Public())
+		device, err := readPlayReadyDevice(filepath.Join(dir, deviceFile(i, "")), p.root.Public())
 		if err != nil {
 			return p, err
 		}
 		p.devices = append(p.devices, device)
 	}
-	return p, nil
+	return p, p.readRevoked(dir)
+}
+
+// readRevoked reads the revoked device, which must be the one entry of the revocation list: what a server refuses it for.
+func (p *playReadyAuthority) readRevoked(dir string) error {
+	var err error
+	if p.revoked, err = readPlayReadyDevice(filepath.Join(dir, dirRevoked), p.root.Public()); err != nil {
+		return err
+	}
+	path := filepath.Join(dir, fileRevocations)
+	b, err := readBounded(path)
+	if err != nil {
+		return err
+	}
+	if p.revocations, err = bcert.ParseRevocationList(b); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	if err := (bcert.Verifier{Root: p.root.Public()}).VerifyList(p.revocations); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	if entries := p.revocations.Entries; len(entries) != 1 || entries[0] != p.revoked.Chain().Leaf().Digest {
+		return fmt.Errorf("%s: has %d entries, want the device in %s alone", path, len(entries), dirRevoked)
+	}
+	return nil
 }
 
 func (p *playReadyAuthority) readIssuer(dir string) error {
@@ -171,16 +201,17 @@ func readChained(
 	return key, chain, nil
 }
 
-func readPlayReadyDevice(dir string, index int, root ecc.PublicKey) (playready.Identity, error) {
-	sign, err := readScalar(filepath.Join(dir, deviceFile(index, playready.FileSigningKey)))
+// readPlayReadyDevice reads the device in a folder.
+func readPlayReadyDevice(folder string, root ecc.PublicKey) (playready.Identity, error) {
+	sign, err := readScalar(filepath.Join(folder, playready.FileSigningKey))
 	if err != nil {
 		return playready.Identity{}, err
 	}
-	encrypt, err := readScalar(filepath.Join(dir, deviceFile(index, playready.FileEncryptionKey)))
+	encrypt, err := readScalar(filepath.Join(folder, playready.FileEncryptionKey))
 	if err != nil {
 		return playready.Identity{}, err
 	}
-	path := filepath.Join(dir, deviceFile(index, playready.FileChain))
+	path := filepath.Join(folder, playready.FileChain)
 	chain, err := readBounded(path)
 	if err != nil {
 		return playready.Identity{}, err

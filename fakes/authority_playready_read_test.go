@@ -69,6 +69,16 @@ func TestReadPlayReadyRefuses(t *testing.T) {
 		{"devices/2/certificate_chain.bin", ownFile("signer_chain.bin"), "lacks a key", ""},
 		{"devices/2/certificate_chain.bin", flipSignature, "chain-signature", ""},
 		{"devices/2/certificate_chain.bin", putFile(strings.Repeat("x", 65<<10)), "more than 65536 bytes", ""},
+		{"revoked_device/signing_key.pem", removeFile, "no such file", ""},
+		{"revoked_device/signing_key.pem", openFile, "chmod 600", ""},
+		{"revoked_device/encryption_key.pem", ownFile("devices/1/encryption_key.pem"), "does not belong", "revoked_device/certificate_chain.bin"},
+		{"revoked_device/certificate_chain.bin", removeFile, "no such file", ""},
+		{"revoked_device/certificate_chain.bin", flipSignature, "chain-signature", ""},
+		{"revocation_list.bin", removeFile, "no such file", ""},
+		{"revocation_list.bin", putFile("garbage"), "revocation list: ", ""},
+		{"revocation_list.bin", flipEntry, "revocation-list-signature", ""},
+		{"revocation_list.bin", flipSignature, "chain-signature", ""},
+		{"revocation_list.bin", foreignFile("revocation_list.bin"), "chain-root", ""},
 	} {
 		t.Run(c.file+" "+c.want, func(t *testing.T) {
 			t.Parallel()
@@ -102,6 +112,56 @@ func flipSignature(t *testing.T, path string) {
 	must(t, os.WriteFile(path, b, 0o600))
 }
 
+// flipEntry changes a bit in the first entry of a revocation list, behind a header of 24 bytes.
+func flipEntry(t *testing.T, path string) {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	must(t, err)
+	b[24] ^= 1
+	must(t, os.WriteFile(path, b, 0o600))
+}
+
+// TestReadPlayReadyRevoked has a device in the place of the revoked one that the list does not name, and lists of more and of none.
+func TestReadPlayReadyRevoked(t *testing.T) {
+	t.Parallel()
+	key, err := ecc.GenerateKey()
+	must(t, err)
+	for name, c := range map[string]struct {
+		entries func(revoked [32]byte) [][32]byte // nil: the list stays
+		device  bool                              // that is not revoked
+		want    string
+	}{
+		"another device": {nil, true, "1 entries, want the device in revoked_device alone"},
+		"no entry":       {func([32]byte) [][32]byte { return nil }, false, "0 entries"},
+		"two entries":    {func(r [32]byte) [][32]byte { return [][32]byte{r, {}} }, false, "2 entries"},
+		"the right one":  {func(r [32]byte) [][32]byte { return [][32]byte{r} }, false, ""},
+	} {
+		dir := t.TempDir()
+		a := authority(t, trusted)
+		must(t, a.Write(dir))
+		folder := filepath.Join(dir, "playready")
+		if c.device {
+			for _, file := range []string{"signing_key.pem", "encryption_key.pem", "certificate_chain.bin"} {
+				fileOf(folder, "devices/1/"+file)(t, filepath.Join(folder, "revoked_device", file))
+			}
+		}
+		if c.entries != nil {
+			_, issuerKey, issuer := a.PlayReadyIssuer()
+			signer, err := bcert.Join(issued(t, bcert.NewCRLSigner([16]byte{3}, key.Public()), issuerKey), issuer)
+			must(t, err)
+			list, err := bcert.IssueRevocationList(bcert.ListDigests1, 2, c.entries(a.RevokedPlayReadyDevice().Chain().Leaf().Digest), key, signer)
+			must(t, err)
+			must(t, os.WriteFile(filepath.Join(folder, "revocation_list.bin"), list.Raw, 0o600))
+		}
+		_, err := fakes.ReadAuthority(dir)
+		if c.want == "" {
+			must(t, err)
+		} else if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "revocation_list.bin") {
+			t.Errorf("%s: %v, want %q", name, err, c.want)
+		}
+	}
+}
+
 // TestReadPlayReadyMixed has files that fit one another and belong to another authority.
 func TestReadPlayReadyMixed(t *testing.T) {
 	t.Parallel()
@@ -114,6 +174,8 @@ func TestReadPlayReadyMixed(t *testing.T) {
 		{[]string{"root_key.pem", "root_public_key.bin"}, "issuer_chain.bin"},
 		{[]string{"issuer_key.pem", "issuer_key.bin", "issuer_chain.bin"}, "issuer_chain.bin"},
 		{[]string{"signer_key.pem", "signer_chain.bin"}, "signer_chain.bin"},
+		{[]string{"revoked_device/signing_key.pem", "revoked_device/encryption_key.pem", "revoked_device/certificate_chain.bin"}, "revoked_device/certificate_chain.bin"},
+		{[]string{"revocation_list.bin"}, "revocation_list.bin"},
 		{[]string{"devices/1/signing_key.pem", "devices/1/encryption_key.pem", "devices/1/certificate_chain.bin"}, "devices/1/certificate_chain.bin"},
 	} {
 		dir := t.TempDir()

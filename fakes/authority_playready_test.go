@@ -60,7 +60,7 @@ func verifyDevice(t *testing.T, a *fakes.Authority, d playready.Identity, level 
 	leaf, issuer := d.Chain().Leaf(), d.Chain().Certificates[1]
 	isTrue(t, leaf.Type == bcert.TypeDevice && leaf.Manufacturer.Name == "Harness" && leaf.ID != issuer.ID)
 	isTrue(t, issuer.Type == bcert.TypeIssuer && issuer.SecurityLevel == 3000 && issuer.Manufacturer.Name == "Harness")
-	isTrue(t, len(issuer.Keys) == 1 && slices.Equal(issuer.Keys[0].Usages, []bcert.Usage{6, 15}))
+	isTrue(t, len(issuer.Keys) == 1 && slices.Equal(issuer.Keys[0].Usages, []bcert.Usage{6, 11, 15}))
 }
 
 func isReason(t *testing.T, err error, want drm.Reason) {
@@ -131,6 +131,37 @@ func TestPlayReadyFiles(t *testing.T) {
 	key, signs := signer.Leaf().Key(bcert.UsageSignResponse)
 	isTrue(t, signs && signer.Leaf().Type == bcert.TypeServer && readScalar(t, dir, "signer_key.pem").Public() == key)
 	isTrue(t, bytes.Equal(signer.Certificates[1].Raw, issuer.Leaf().Raw))
+
+	revoked, err := playready.LoadIdentity(filepath.Join(dir, "revoked_device"))
+	must(t, err)
+	verifyDevice(t, a, revoked, 2000)
+	isTrue(t, revoked.Device() == a.RevokedPlayReadyDevice().Device() && revoked.Device() == b.RevokedPlayReadyDevice().Device())
+	list := readFile(t, dir, "revocation_list.bin")
+	isTrue(t, bytes.Equal(list, a.PlayReadyRevocationList()) && bytes.Equal(list, b.PlayReadyRevocationList()))
+}
+
+// TestPlayReadyRevocationList: the list is signed under the authority's root and names the revoked device alone (sheet playready.md
+// §8.2).
+func TestPlayReadyRevocationList(t *testing.T) {
+	t.Parallel()
+	a := authority(t, trusted)
+	list, err := bcert.ParseRevocationList(a.PlayReadyRevocationList())
+	must(t, err)
+	must(t, bcert.Verifier{Root: a.PlayReadyRoot(), Now: time.Now()}.VerifyList(list))
+	isReason(t, bcert.Verifier{Root: authority(t, foreign).PlayReadyRoot(), Now: time.Now()}.VerifyList(list), bcert.ReasonRoot)
+	isTrue(t, list.ID.Base64() == "ioydTlK2p0WXkWklprR5Hw==" && list.Version == 1 && list.Signer.Leaf().Manufacturer.Name == "Harness")
+	isTrue(t, len(list.Entries) == 1 && list.Entries[0] == a.RevokedPlayReadyDevice().Chain().Leaf().Digest)
+	verifyDevice(t, a, a.RevokedPlayReadyDevice(), 2000) // nothing else is wrong with it
+	revoked := bcert.Verifier{Root: a.PlayReadyRoot(), Now: time.Now(), Revoked: bcert.Revoked(list)}
+	_, _, err = revoked.VerifyDevice(a.RevokedPlayReadyDevice().Chain())
+	isReason(t, err, bcert.ReasonRevoked)
+	for _, d := range a.PlayReadyDevices() {
+		_, _, err := revoked.VerifyDevice(d.Chain())
+		must(t, err)
+		isTrue(t, d.Device() != a.RevokedPlayReadyDevice().Device())
+	}
+	a.PlayReadyRevocationList()[0] ^= 1 // a copy
+	isTrue(t, bytes.Equal(a.PlayReadyRevocationList(), list.Raw))
 }
 
 func readFile(t *testing.T, dir, name string) []byte {
@@ -191,6 +222,7 @@ func TestVaultKnowsPlayReadyFiles(t *testing.T) {
 		"server_key.pem": "playready-server-key", "signer_key.pem": "playready-signer-key",
 		"devices/1/signing_key.pem": "playready-device-1-signing-key", "devices/1/encryption_key.pem": "playready-device-1-encryption-key",
 		"devices/2/signing_key.pem": "playready-device-2-signing-key", "devices/2/encryption_key.pem": "playready-device-2-encryption-key",
+		"revoked_device/signing_key.pem": "playready-revoked-signing-key", "revoked_device/encryption_key.pem": "playready-revoked-encryption-key",
 	}
 	for _, name := range filesIn(t, dir) {
 		content, want := readFile(t, dir, name), private[filepath.ToSlash(name)]

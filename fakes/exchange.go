@@ -63,6 +63,7 @@ func (x *exchange) settle(outcome Outcome, status, bytes int, reason drm.Reason)
 type answer struct {
 	status      int
 	contentType string
+	cache       string // of Cache-Control; "" is no-store
 	body        []byte
 }
 

@@ -60,8 +60,8 @@ verifies it under root_public_key.der. A PlayReady client can use a device of pl
 make its own under playready/issuer_chain.bin; it encrypts its challenges for
 playready/server_public_key.bin, and verifies responses under playready/root_public_key.bin, in place
 of the vendor's two keys. The URLs under expressplay are those of a stand-in for that
-provider's Widevine services; its token service wants the customer authenticator, which is the one line
-of expressplay_authenticator.txt.
+provider's Widevine services, and with playready_ before their names for its PlayReady services; the
+token services want the customer authenticator, which is the one line of expressplay_authenticator.txt.
 `
 
 // AuthenticatorFile is the name of the file with the ExpressPlay customer authenticator, a secret.
@@ -77,8 +77,10 @@ type endpoints struct {
 }
 
 type expressPlayEndpoints struct {
-	Token   string `json:"token_url"`
-	License string `json:"license_url"`
+	Token            string `json:"token_url"` // for Widevine, as the next
+	License          string `json:"license_url"`
+	PlayReadyToken   string `json:"playready_token_url"`
+	PlayReadyLicense string `json:"playready_license_url"`
 }
 
 type systemEndpoints struct {
@@ -94,7 +96,10 @@ func (s *Server) endpoints() ([]byte, error) {
 			drm.Widevine:  {License: s.LicenseURL(), Certificate: s.LicenseURL()},
 			drm.PlayReady: {License: s.PlayReadyURL()},
 		},
-		ExpressPlay: expressPlayEndpoints{Token: s.ExpressPlayTokenURL(), License: s.ExpressPlayLicenseURL()},
+		ExpressPlay: expressPlayEndpoints{
+			Token: s.ExpressPlayTokenURL(), License: s.ExpressPlayLicenseURL(),
+			PlayReadyToken: s.ExpressPlayPlayReadyTokenURL(), PlayReadyLicense: s.ExpressPlayPlayReadyURL(),
+		},
 	}, "", "  ")
 	return append(b, '\n'), err
 }

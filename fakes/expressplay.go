@@ -19,16 +19,34 @@ import (
 // DRM messages.
 const OperationToken drm.Kind = "token"
 
-// The paths of ExpressPlay's Widevine services, and the name of a token in a license request's query and headers (sheet
-// providers.md §2.1).
+// The paths of ExpressPlay's token and license services, and the name of a token in a license request's query and headers (sheet
+// providers.md §2.1). The path of the PlayReady license service differs from that of the plain one in two capital letters.
 const (
-	expressPlayIssuePath   = "/hms/wv/token"
-	expressPlayLicensePath = "/hms/wv/rights/"
-	expressPlayTokenName   = "ExpressPlayToken"
+	expressPlayIssuePath            = "/hms/wv/token"
+	expressPlayLicensePath          = "/hms/wv/rights/"
+	expressPlayPlayReadyIssuePath   = "/hms/pr/token"
+	expressPlayPlayReadyLicensePath = "/playready/RightsManager.asmx"
+	expressPlayTokenName            = "ExpressPlayToken"
 )
 
-// ExpressPlay says how the stand-in for ExpressPlay's Widevine services is set up (sheet providers.md §2.1): a token service,
-// and a license service that wants its tokens. Behind the latter is the server that [Options] describe otherwise.
+// expressPlayIssuePathOf returns where tokens for a system are asked for.
+func expressPlayIssuePathOf(s drm.System) string {
+	if s == drm.PlayReady {
+		return expressPlayPlayReadyIssuePath
+	}
+	return expressPlayIssuePath
+}
+
+// expressPlayLicensePathOf returns where a system's key requests go.
+func expressPlayLicensePathOf(s drm.System) string {
+	if s == drm.PlayReady {
+		return expressPlayPlayReadyLicensePath
+	}
+	return expressPlayLicensePath
+}
+
+// ExpressPlay says how the stand-in for ExpressPlay's services is set up (sheet providers.md §2.1): for each system a token
+// service, and a license service that wants its tokens. Behind the latter is the server that [Options] describe otherwise.
 type ExpressPlay struct {
 	// Authenticator is the customer authenticator that token requests must have: a decimal number, a comma and 32
 	// hexadecimal digits. An empty one follows from the authority, see [Server.ExpressPlayAuthenticator].
@@ -76,8 +94,17 @@ func (c *customer) is(given string) bool {
 	return given != "" && secret.New([]byte(given)).Equal(c.authenticator)
 }
 
-// ExpressPlayTokenURL returns where ExpressPlay tokens are asked for, with GET or POST.
+// ExpressPlayTokenURL returns where ExpressPlay tokens for Widevine are asked for, with GET or POST.
 func (s *Server) ExpressPlayTokenURL() string { return s.URL() + expressPlayIssuePath }
+
+// ExpressPlayPlayReadyTokenURL returns where ExpressPlay tokens for PlayReady are asked for, with GET or POST.
+func (s *Server) ExpressPlayPlayReadyTokenURL() string {
+	return s.URL() + expressPlayPlayReadyIssuePath
+}
+
+// ExpressPlayPlayReadyURL returns where PlayReady license challenges with an ExpressPlay token go. The token service answers with
+// this URL and a token, which the client puts into the query or a header as ExpressPlayToken, or makes its custom data of.
+func (s *Server) ExpressPlayPlayReadyURL() string { return s.URL() + expressPlayPlayReadyLicensePath }
 
 // ExpressPlayLicenseURL returns where Widevine key requests with an ExpressPlay token go, and certificate requests, which
 // need none. The token service answers with this URL and a token in its query; the token may be in a header
@@ -97,10 +124,17 @@ type expressPlayCode int
 
 const (
 	codeExpiration           expressPlayCode = -2002
+	codeOutputFlags          expressPlayCode = -2008
 	codeAuthenticatorMissing expressPlayCode = -2017
 	codeAuthenticatorInvalid expressPlayCode = -2018
+	codeRightsTypeMissing    expressPlayCode = -2020
+	codeRightsType           expressPlayCode = -2021
+	codeRentalEndMissing     expressPlayCode = -2022
+	codeRentalEnd            expressPlayCode = -2023
+	codeRentalPlay           expressPlayCode = -2025
 	codeContentKey           expressPlayCode = -2027
 	codeCookie               expressPlayCode = -2033
+	codeOPL                  expressPlayCode = -2034
 	codeExtensionUnpaired    expressPlayCode = -2036
 	codeExtensionPayload     expressPlayCode = -2037
 	codeErrorFormat          expressPlayCode = -3004
@@ -111,7 +145,10 @@ const (
 	codeKIDTooLong           expressPlayCode = -4021
 	codeKID                  expressPlayCode = -4022
 	codeWrappedKey           expressPlayCode = -4024
+	codeUnknownOutput        expressPlayCode = -5001
 	codeFlags                expressPlayCode = -5003
+	codeOPLMissing           expressPlayCode = -5006
+	codeTwoKeys              expressPlayCode = -5007
 	codeSecurityMissing      expressPlayCode = -7003
 	codeSecurityInvalid      expressPlayCode = -7004
 	codeHDCP                 expressPlayCode = -7006
@@ -128,9 +165,10 @@ const (
 	reasonTokenInvalid  drm.Reason = "token-invalid" // 401: no token of this service
 	reasonTokenExpired  drm.Reason = "token-expired" // 401
 	reasonTokenKID      drm.Reason = "token-kid"     // 401: of another KID than is asked for
+	reasonRentalEnded   drm.Reason = "rental-ended"  // of a token for PlayReady that still holds
 )
 
-// problem is an error as ExpressPlay has it. The text repeats nothing of the request.
+// problem is an error as ExpressPlay has it. The text repeats nothing of the request. A SOAP fault has a status of its own.
 type problem struct {
 	status int
 	code   expressPlayCode

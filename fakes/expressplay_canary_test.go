@@ -66,15 +66,22 @@ func TestNoExpressPlaySecretGetsOut(t *testing.T) {
 			}
 		}
 	}
+	seekSecrets(t, s, vault, said.String(), logged.String())
+	isTrue(t, len(vault.Names([]byte(tokens[0]))) > 0 && answered.Len() > 0)
+}
+
+// seekSecrets looks for the secrets of a vault in all that a server said, answers without tokens and log lines among it.
+func seekSecrets(t *testing.T, s *fakes.Server, vault *secret.Vault, said, logged string) {
+	t.Helper()
 	history, err := json.Marshal(s.Requests())
 	must(t, err)
 	for _, path := range []string{"/healthz", "/requests", "/faults"} {
 		r, err := send(t.Context(), http.MethodGet, s.ManagementURL()+path, nil, "")
 		must(t, err)
-		fmt.Fprintf(&said, "%s\n", r.body)
+		said += string(r.body) + "\n"
 	}
 	for what, text := range map[string]string{
-		"answers": said.String(), "log": logged.String(), "history": string(history), "values": fmt.Sprintf("%v %+v %#v", s, s, s.Requests()),
+		"answers": said, "log": logged, "history": string(history), "values": fmt.Sprintf("%v %+v %#v", s, s, s.Requests()),
 	} {
 		if len(text) < 1000 && what != "values" {
 			t.Errorf("%s: only %d bytes to look at", what, len(text))
@@ -83,5 +90,60 @@ func TestNoExpressPlaySecretGetsOut(t *testing.T) {
 			t.Errorf("%s hold %v", what, names)
 		}
 	}
-	isTrue(t, len(vault.Names([]byte(tokens[0]))) > 0 && answered.Len() > 0)
+}
+
+// TestNoPRTokenGetsOut does the same for PlayReady: tokens, right and wrong, in each carrier, under the faults of ExpressPlay and of
+// what SOAP faults say. Licenses are looked through too.
+func TestNoPRTokenGetsOut(t *testing.T) {
+	t.Parallel()
+	const wrongAuthenticator, contentKey = "31337,c0ffee00c0ffee11c0ffee22c0ffee44", "ca5e0123ca5e4567ca5e89abca5ecdee"
+	var logged, said bytes.Buffer
+	s := startPlayReady(t, fakes.Options{Log: func(r fakes.Record) { fmt.Fprintf(&logged, "%+v\n", r) }})
+	vault := secret.NewVault()
+	s.AddTo(vault)
+	for name, text := range map[string]string{"wrong authenticator": wrongAuthenticator, "its secret": wrongAuthenticator[6:]} {
+		vault.Add(name, secret.New([]byte(text)))
+	}
+	vault.Add("content key", secret.New(unhex(t, contentKey)))
+	vault.Add("wrapped content key", secret.New(unhex(t, keyWraps[0].key)))
+	vault.Add("kek", secret.New(unhex(t, kekDigits)))
+	var tokens []string
+	for _, with := range []map[string]string{
+		{"contentKey": contentKey}, {"kek": kekDigits, "ek": keyWraps[2].wrapped}, rental(map[string]string{"kid": hexKID(kid1)}),
+	} {
+		token := mintPR(t, s, with)
+		tokens = append(tokens, token, altered(token, -1), altered(token, 30), token[:100])
+		vault.Add("token", secret.New([]byte(token)))
+		vault.Add("wrong token", secret.New([]byte(altered(token, 30))))
+		vault.Add("cut token", secret.New([]byte(token[:100])))
+	}
+	keep := func(r reply) { fmt.Fprintf(&said, "%d %v %s\n", r.status, r.header, r.body) }
+	for _, name := range []string{
+		"ep-token-optional", "ep-token-signature-ignored", "ep-expiry-ignored", "ep-kid-not-bound", "pr-fault-stack-trace", "pr-fault-200",
+		"pr-fault-always-600", "pr-digest-not-verified", "pr-redirect", "",
+	} {
+		s.ClearFaults()
+		if name != "" {
+			must(t, s.SetFaults(fakes.Named(name)...))
+		}
+		for _, with := range []map[string]string{
+			{"customerAuthenticator": wrongAuthenticator}, {"contentKey": contentKey, "kid": "x"}, {"contentKey": contentKey + "0"},
+			{"contentKey": contentKey, "kek": kekDigits, "ek": keyWraps[2].wrapped}, {"kek": kekDigits, "ek": keyWraps[1].wrapped},
+			{"errorFormat": contentKey}, {"rightsType": contentKey}, {"generalFlags": contentKey}, {"analogVideoOPL": contentKey}, {"unknownOutputBehavior": contentKey},
+		} {
+			got := askPRToken(t, s, http.MethodPost, prParameters(s, with))
+			isTrue(t, got.status != http.StatusOK)
+			keep(got)
+		}
+		for _, token := range tokens {
+			for _, carrier := range carriers {
+				_, got := redeemPR(t, s, carrier, token, prAsk{})
+				keep(got)
+			}
+			_, got := redeemPR(t, s, "query", token, prAsk{body: func(string) string { return token }})
+			keep(got)
+		}
+	}
+	seekSecrets(t, s, vault, said.String(), logged.String())
+	isTrue(t, len(vault.Names([]byte(tokens[0]))) > 0 && bytes.Contains(said.Bytes(), []byte("<License>")))
 }

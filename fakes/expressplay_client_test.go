@@ -33,10 +33,14 @@ func send(ctx context.Context, method, to string, header map[string]string, body
 
 // parameters are those of a right token request for kid0, with some set otherwise or, where the value is "-", left away.
 func parameters(s *fakes.Server, with map[string]string) url.Values {
+	return parametersWith(s, map[string]string{"securityLevel": "1", "hdcpOutputControl": "0"}, with)
+}
+
+func parametersWith(s *fakes.Server, own, with map[string]string) url.Values {
 	all := map[string]string{
-		"customerAuthenticator": string(s.ExpressPlayAuthenticator().Reveal()), "errorFormat": "json",
-		"kid": hexKID(kid0), "securityLevel": "1", "hdcpOutputControl": "0",
+		"customerAuthenticator": string(s.ExpressPlayAuthenticator().Reveal()), "errorFormat": "json", "kid": hexKID(kid0),
 	}
+	maps.Copy(all, own)
 	maps.Copy(all, with)
 	values := url.Values{}
 	for name, value := range all {
@@ -52,9 +56,14 @@ func hexKID(kid drm.KID) string { return strings.ReplaceAll(kid.String(), "-", "
 // askToken asks for a token with GET or POST.
 func askToken(t testing.TB, s *fakes.Server, method string, p url.Values) reply {
 	t.Helper()
-	to, body := s.ExpressPlayTokenURL()+"?"+p.Encode(), ""
+	return askTokenAt(t, s.ExpressPlayTokenURL(), method, p)
+}
+
+func askTokenAt(t testing.TB, service, method string, p url.Values) reply {
+	t.Helper()
+	to, body := service+"?"+p.Encode(), ""
 	if method == http.MethodPost {
-		to, body = s.ExpressPlayTokenURL(), p.Encode()
+		to, body = service, p.Encode()
 	}
 	r, err := send(context.Background(), method, to, map[string]string{"Content-Type": "application/x-www-form-urlencoded"}, body)
 	must(t, err)

@@ -21,6 +21,7 @@ type tokenRequest struct {
 type presented struct {
 	token       string // "" for none
 	errorFormat string
+	service     string // URL of the license service as the client calls it, without the query
 }
 
 // receiveTokenRequest reads a request to the token service. The record keeps no fingerprint of its body, as others have
@@ -58,14 +59,17 @@ func hostOf(r *http.Request) string {
 
 // present keeps what a key request presents: the query's token, else the header's.
 func (x *exchange) present(r *http.Request) {
-	query := r.URL.Query()
-	x.presented = &presented{token: query.Get(expressPlayTokenName), errorFormat: query.Get("errorFormat")}
+	query, service := r.URL.Query(), url.URL{Scheme: "http", Host: hostOf(r), Path: r.URL.Path}
+	if r.TLS != nil {
+		service.Scheme = "https"
+	}
+	x.presented = &presented{token: query.Get(expressPlayTokenName), errorFormat: query.Get("errorFormat"), service: service.String()}
 	if x.presented.token == "" {
 		x.presented.token = r.Header.Get(expressPlayTokenName)
 	}
 }
 
-// issueToken answers a token request with the license URL that has the token.
+// issueToken answers a token request: for Widevine with the license URL that has the token, for PlayReady with URL and token.
 func (x *exchange) issueToken() (answer, *refusal) {
 	p := x.token.parameters
 	format := p.Get("errorFormat")
@@ -75,7 +79,7 @@ func (x *exchange) issueToken() (answer, *refusal) {
 	if wrong := x.authenticate(p.Get("customerAuthenticator")); wrong != nil {
 		return answer{}, wrong.refusal(format)
 	}
-	asked, wrong := readTokenRequest(p, x.now)
+	asked, wrong := readTokenRequest(p, x.record.System, x.now)
 	if wrong != nil {
 		return answer{}, wrong.refusal(format)
 	}
@@ -88,11 +92,15 @@ func (x *exchange) issueToken() (answer, *refusal) {
 		return answer{}, generation.refusal(format)
 	}
 	x.record.Granted = []drm.KID{asked.kid}
-	// The sheet has the real service's answer as one line; without a line end it is a URL for clients that don't trim.
-	to := url.URL{Scheme: "http", Host: x.token.host, Path: expressPlayLicensePath, RawQuery: expressPlayTokenName + "=" + token}
-	if host, named := x.server.role.licenseHosts[hostName(x.token.host)]; named {
+	to := url.URL{Scheme: "http", Host: x.token.host, Path: expressPlayLicensePathOf(asked.system)}
+	if host, named := x.server.role.licenseHost(hostName(x.token.host)); named {
 		to.Scheme, to.Host = "https", host
 	}
+	if asked.system == drm.PlayReady {
+		return licenseAndToken(to.String(), token)
+	}
+	// The sheet has the real service's answer as one line; without a line end it is a URL for clients that don't trim.
+	to.RawQuery = expressPlayTokenName + "=" + token
 	return answer{status: http.StatusOK, contentType: "text/uri-list", body: []byte(to.String())}, nil
 }
 
@@ -117,7 +125,7 @@ func (x *exchange) authorize() *problem {
 		}
 		return &problem{http.StatusBadRequest, codeAuthenticatorMissing, reasonTokenMissing, "ExpressPlayToken is missing"}
 	}
-	r, err := x.server.tokens.open(x.presented.token)
+	r, err := x.server.tokens.open(x.presented.token, x.record.System)
 	if errors.Is(err, errTokenSignature) && x.acts(faultEPSignature) {
 		err = nil
 	}
@@ -146,6 +154,9 @@ func (x *exchange) entitled(kids []drm.KID) ([]drm.KID, *refusal) {
 		return []drm.KID{own}, nil
 	}
 	wrong := &problem{http.StatusUnauthorized, codeTokenInvalid, reasonTokenKID, "ExpressPlayToken is not for this content"}
+	if x.record.System == drm.PlayReady {
+		return nil, x.expressPlayFault(wrong)
+	}
 	return nil, wrong.refusal(x.presented.errorFormat)
 }
 

@@ -40,18 +40,22 @@ func tokenParameters(r *http.Request, body []byte) url.Values {
 
 // readTokenRequest returns the rights that a request's parameters ask for, or the first problem with them. The content key
 // is given, wrapped or left to the key store; an empty key says the latter.
-func readTokenRequest(p url.Values, now time.Time) (*rights, *problem) {
-	r := new(rights)
-	for _, read := range []func(*rights, url.Values) *problem{
-		(*rights).readKID, (*rights).readKey,
-		func(r *rights, p url.Values) *problem { return r.readExpiration(p, now) },
-		(*rights).readSecurityLevel, (*rights).readHDCP, (*rights).readDuration,
-	} {
-		if wrong := read(r, p); wrong != nil {
+func readTokenRequest(p url.Values, system drm.System, now time.Time) (*rights, *problem) {
+	r := &rights{system: system}
+	readers := []func(url.Values) *problem{
+		r.readKID, r.readKey, func(p url.Values) *problem { return r.readExpiration(p, now) },
+	}
+	if system == drm.PlayReady {
+		readers = append(readers, r.playReady.readers(now)...)
+	} else {
+		readers = append(readers, r.readSecurityLevel, r.readHDCP, r.readDuration, checkWidevineUnused)
+	}
+	for _, read := range append(readers, checkUnused) {
+		if wrong := read(p); wrong != nil {
 			return nil, wrong
 		}
 	}
-	return r, checkUnused(p)
+	return r, nil
 }
 
 // readKID reads a KID of 32 hexadecimal digits, or makes one of a text after ^. How the real service hashes the text is not
@@ -83,6 +87,8 @@ func (r *rights) readKID(p url.Values) *problem {
 func (r *rights) readKey(p url.Values) *problem {
 	text, kekText, ek := p.Get("contentKey"), p.Get("kek"), p.Get("ek")
 	switch {
+	case text != "" && (kekText != "" || ek != "") && r.system == drm.PlayReady:
+		return argument(codeTwoKeys, "contentKey excludes kek and ek")
 	case text != "" && (kekText != "" || ek != ""):
 		return argument(codeWrappedKey, "contentKey excludes kek and ek")
 	case text != "":
@@ -121,18 +127,9 @@ func (r *rights) readExpiration(p url.Values, now time.Time) *problem {
 		r.expires = now.Add(maxTokenLife)
 		return nil
 	}
-	if after, relative := strings.CutPrefix(text, "+"); relative {
-		n, err := strconv.ParseUint(after, 10, 32)
-		if err != nil {
-			return argument(codeExpiration, "expirationTime is not a number of seconds after +")
-		}
-		r.expires = now.Add(time.Duration(n) * time.Second)
-	} else {
-		at, err := time.Parse(time.RFC3339, text)
-		if err != nil || !strings.HasSuffix(text, "Z") {
-			return argument(codeExpiration, "expirationTime is neither a time such as 2030-01-02T03:04:05Z nor +seconds")
-		}
-		r.expires = at
+	var ok bool
+	if r.expires, ok = readTime(text, now); !ok {
+		return argument(codeExpiration, "expirationTime is neither a time such as 2030-01-02T03:04:05Z nor +seconds")
 	}
 	if !r.expires.After(now) || r.expires.After(now.Add(maxTokenLife)) {
 		return argument(codeExpiration, "expirationTime is not within the next 30 days")
@@ -140,7 +137,17 @@ func (r *rights) readExpiration(p url.Values, now time.Time) *problem {
 	return nil
 }
 
-func (r *rights) readSecurityLevel(p url.Values) *problem {
+// readTime reads a time of RFC 3339 in UTC, or + and seconds from now.
+func readTime(text string, now time.Time) (time.Time, bool) {
+	if after, relative := strings.CutPrefix(text, "+"); relative {
+		n, err := strconv.ParseUint(after, 10, 32)
+		return now.Add(time.Duration(n) * time.Second), err == nil
+	}
+	at, err := time.Parse(time.RFC3339, text)
+	return at, err == nil && strings.HasSuffix(text, "Z")
+}
+
+func (w *widevineRights) readSecurityLevel(p url.Values) *problem {
 	text := p.Get("securityLevel")
 	if text == "" {
 		return argument(codeSecurityMissing, "securityLevel is missing")
@@ -149,12 +156,12 @@ func (r *rights) readSecurityLevel(p url.Values) *problem {
 	if !ok {
 		return argument(codeSecurityInvalid, "securityLevel is not 1 to 5")
 	}
-	r.level = wire.License_KeyContainer_SecurityLevel(n)
+	w.level = wire.License_KeyContainer_SecurityLevel(n)
 	return nil
 }
 
 // readHDCP reads the output control. The sheet has a code for a missing one alone; a wrong one gets the same.
-func (r *rights) readHDCP(p url.Values) *problem {
+func (w *widevineRights) readHDCP(p url.Values) *problem {
 	text := p.Get("hdcpOutputControl")
 	if text == "" {
 		return argument(codeHDCP, "hdcpOutputControl is missing")
@@ -163,11 +170,11 @@ func (r *rights) readHDCP(p url.Values) *problem {
 	if !ok {
 		return argument(codeHDCP, "hdcpOutputControl is not 0 to 2")
 	}
-	r.hdcp = wire.HDCP(n)
+	w.hdcp = wire.HDCP(n)
 	return nil
 }
 
-func (r *rights) readDuration(p url.Values) *problem {
+func (w *widevineRights) readDuration(p url.Values) *problem {
 	text := p.Get("licenseDuration")
 	if text == "" {
 		return nil
@@ -176,15 +183,12 @@ func (r *rights) readDuration(p url.Values) *problem {
 	if err != nil || n == 0 {
 		return argument(codeDuration, "licenseDuration is not a number of seconds")
 	}
-	r.plays = time.Duration(n) * time.Second
+	w.plays = time.Duration(n) * time.Second
 	return nil
 }
 
-// checkUnused checks the parameters that change nothing here: those of reporting, and extensions, which no client reads.
-func checkUnused(p url.Values) *problem {
-	if utf8.RuneCountInString(p.Get("cookie")) > maxCookie {
-		return argument(codeCookie, "cookie has more than 32 characters")
-	}
+// checkWidevineUnused checks the parameters for Widevine that change nothing here.
+func checkWidevineUnused(p url.Values) *problem {
 	if flags := p.Get("generalFlags"); flags != "" && flags != "0000" {
 		return argument(codeFlags, "generalFlags is not 0000")
 	}
@@ -192,6 +196,14 @@ func checkUnused(p url.Values) *problem {
 		if kind, payload, ok := strings.Cut(extension, ","); !ok || kind == "" || !isBase64(payload) {
 			return argument(codeWidevineExtension, "wvExtension is not a type, a comma and base64")
 		}
+	}
+	return nil
+}
+
+// checkUnused checks the parameters that change nothing here: those of reporting, and extensions, which no client reads.
+func checkUnused(p url.Values) *problem {
+	if utf8.RuneCountInString(p.Get("cookie")) > maxCookie {
+		return argument(codeCookie, "cookie has more than 32 characters")
 	}
 	kind, payload := p.Get("extensionType"), p.Get("extensionPayload")
 	switch {

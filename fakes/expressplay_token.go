@@ -17,30 +17,53 @@ import (
 	"keyflow/drm/widevine/wire"
 )
 
-// rights are what an ExpressPlay token entitles to: the license of one KID.
+// rights are what an ExpressPlay token entitles to: the license of one KID, in one system.
 type rights struct {
+	system  drm.System
 	kid     drm.KID
-	expires time.Time // of the token, not of the license
-	level   wire.License_KeyContainer_SecurityLevel
-	hdcp    wire.HDCP
-	plays   time.Duration // from the start of playback, whole seconds; 0: unlimited
-	key     secret.Bytes  // empty: the key store's
+	expires time.Time    // of the token, not of the license
+	key     secret.Bytes // empty: the key store's
+
+	widevineRights
+	playReady playReadyRights
+}
+
+// widevineRights are those of a token for Widevine alone.
+type widevineRights struct {
+	level wire.License_KeyContainer_SecurityLevel
+	hdcp  wire.HDCP
+	plays time.Duration // from the start of playback, whole seconds; 0: unlimited
 }
 
 // A token is opaque to its bearer. It is base64url over
 //
-//	version (1) | IV (16) | rights, AES-256-CTR (47) | HMAC-SHA256 over all that (32)
+//	form (1) | IV (16) | rights, AES-256-CTR (47 or 65) | HMAC-SHA256 over all that (32)
 //
 // and carries the content key along, so that the server keeps no state: a token holds as long as the authority does. The
-// lengths leave no unused bit in the text, so that no two texts are one token.
+// lengths leave no unused bit in the text, so that no two texts are one token. The form says for which system it is.
 const (
-	tokenVersion   = 1
-	tokenRightsAt  = 1 + aes.BlockSize
-	tokenRightsLen = 16 + 8 + 1 + 1 + 4 + 1 + contentKeyLen // as rights.bytes has them, integers in big-endian order
-	tokenTagAt     = tokenRightsAt + tokenRightsLen
-	tokenLen       = tokenTagAt + sha256.Size
-	tokenTextLen   = tokenLen / 3 * 4
+	tokenRightsAt   = 1 + aes.BlockSize
+	commonRightsLen = 16 + 8 + 1 + contentKeyLen // as rights.bytes has them, integers in big-endian order
 )
+
+// tokenForm is how tokens of a system are told and how many bytes their rights have.
+type tokenForm struct {
+	id     byte
+	rights int
+}
+
+func tokenFormOf(s drm.System) tokenForm {
+	if s == drm.PlayReady {
+		return tokenForm{2, commonRightsLen + playReadyRightsLen}
+	}
+	return tokenForm{1, commonRightsLen + widevineRightsLen}
+}
+
+// tagAt is where a token's HMAC begins.
+func (f tokenForm) tagAt() int { return tokenRightsAt + f.rights }
+
+// textLen is the length of a token in base64url.
+func (f tokenForm) textLen() int { return (f.tagAt() + sha256.Size) / 3 * 4 }
 
 var (
 	errTokenMalformed = errors.New("the token can't be read")
@@ -59,28 +82,30 @@ func newTokenKeys(a *Authority) tokenKeys {
 
 // seal makes a token. Two tokens of the same rights differ.
 func (k tokenKeys) seal(r rights) (string, error) {
-	token := slices.Concat([]byte{tokenVersion}, random(aes.BlockSize), r.bytes())
+	token := slices.Concat([]byte{tokenFormOf(r.system).id}, random(aes.BlockSize), r.bytes())
 	if err := k.crypt(token); err != nil {
 		return "", fmt.Errorf("make token: %w", err)
 	}
 	return base64.RawURLEncoding.EncodeToString(append(token, k.tag(token)...)), nil
 }
 
-// open reads a token. If only its signature is wrong it returns the rights together with errTokenSignature, for the fault
-// that doesn't look at it; with every other error there are none.
-func (k tokenKeys) open(text string) (*rights, error) {
-	if len(text) != tokenTextLen {
+// open reads a token for a system; that of another one can't be read. If only its signature is wrong it returns the rights
+// together with errTokenSignature, for the fault that doesn't look at it; with every other error there are none.
+func (k tokenKeys) open(text string, system drm.System) (*rights, error) {
+	form := tokenFormOf(system)
+	if len(text) != form.textLen() {
 		return nil, errTokenMalformed
 	}
 	token, err := base64.RawURLEncoding.DecodeString(text)
-	if err != nil || len(token) != tokenLen || token[0] != tokenVersion {
+	if err != nil || len(token) != form.tagAt()+sha256.Size || token[0] != form.id {
 		return nil, errTokenMalformed
 	}
-	signed := hmac.Equal(token[tokenTagAt:], k.tag(token[:tokenTagAt]))
-	if err := k.crypt(token[:tokenTagAt]); err != nil {
+	tagAt := form.tagAt()
+	signed := hmac.Equal(token[tagAt:], k.tag(token[:tagAt]))
+	if err := k.crypt(token[:tagAt]); err != nil {
 		return nil, err
 	}
-	r, err := readRights(token[tokenRightsAt:tokenTagAt])
+	r, err := readRights(token[tokenRightsAt:tagAt], system)
 	if err == nil && !signed {
 		err = errTokenSignature
 	}
@@ -106,28 +131,43 @@ func (k tokenKeys) tag(token []byte) []byte {
 func (r rights) bytes() []byte {
 	b := slices.Clone(r.kid[:])
 	b = binary.BigEndian.AppendUint64(b, uint64(r.expires.UnixNano()))
-	b = append(b, byte(r.level), byte(r.hdcp))
-	b = binary.BigEndian.AppendUint32(b, uint32(r.plays/time.Second))
 	if r.key.IsZero() {
-		return append(b, make([]byte, 1+contentKeyLen)...)
+		b = append(b, make([]byte, 1+contentKeyLen)...)
+	} else {
+		b = append(append(b, 1), r.key.Reveal()...)
 	}
-	return append(append(b, 1), r.key.Reveal()...)
+	if r.system == drm.PlayReady {
+		return r.playReady.append(b)
+	}
+	return r.appendWidevine(b)
 }
 
 // readRights reads what rights.bytes wrote. A token without a right signature may hold anything.
-func readRights(b []byte) (*rights, error) {
-	r := &rights{
-		kid:     drm.KID(b[:16]),
-		expires: time.Unix(0, int64(binary.BigEndian.Uint64(b[16:]))),
-		level:   wire.License_KeyContainer_SecurityLevel(b[24]),
-		hdcp:    wire.HDCP(b[25]),
-		plays:   time.Duration(binary.BigEndian.Uint32(b[26:])) * time.Second,
+func readRights(b []byte, system drm.System) (*rights, error) {
+	r := &rights{system: system, kid: drm.KID(b[:16]), expires: time.Unix(0, int64(binary.BigEndian.Uint64(b[16:])))}
+	keyed, key, own := b[24], b[25:commonRightsLen], b[commonRightsLen:]
+	if keyed == 1 {
+		r.key = secret.New(key)
 	}
-	if r.level < 1 || r.level > wire.License_KeyContainer_HW_SECURE_ALL || r.hdcp > wire.HDCP_HDCP_V2 || b[30] > 1 {
+	read := r.readWidevine
+	if system == drm.PlayReady {
+		read = r.playReady.read
+	}
+	if keyed > 1 || !read(own) {
 		return nil, errTokenMalformed
 	}
-	if b[30] == 1 {
-		r.key = secret.New(b[31:])
-	}
 	return r, nil
+}
+
+const widevineRightsLen = 1 + 1 + 4
+
+func (w widevineRights) appendWidevine(b []byte) []byte {
+	return binary.BigEndian.AppendUint32(append(b, byte(w.level), byte(w.hdcp)), uint32(w.plays/time.Second))
+}
+
+// readWidevine reports whether the bytes can be rights.
+func (w *widevineRights) readWidevine(b []byte) bool {
+	w.level, w.hdcp = wire.License_KeyContainer_SecurityLevel(b[0]), wire.HDCP(b[1])
+	w.plays = time.Duration(binary.BigEndian.Uint32(b[2:])) * time.Second
+	return w.level >= 1 && w.level <= wire.License_KeyContainer_HW_SECURE_ALL && w.hdcp <= wire.HDCP_HDCP_V2
 }

@@ -181,7 +181,7 @@ func TestExpressPlayTokenMethod(t *testing.T) {
 	isTrue(t, err == nil && r.status == 400 && strings.Contains(string(r.body), "-2017"))
 	r = askToken(t, s, http.MethodPost, parameters(s, map[string]string{"cookie": strings.Repeat("c", 1000)}))
 	isTrue(t, r.status == 413)
-	for _, path := range []string{"/hms/wv/token/", "/hms/wv/rights", "/hms/pr/token"} {
+	for _, path := range []string{"/hms/wv/token/", "/hms/wv/rights", "/hms/pr/token/", "/playready/Rightsmanager.asmx"} {
 		r, err = send(t.Context(), http.MethodGet, s.URL()+path, nil, "")
 		isTrue(t, err == nil && r.status == 404)
 	}

@@ -13,7 +13,7 @@ func TestCatalogue(t *testing.T) {
 	t.Parallel()
 	form := regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
 	seen := make(map[string]bool)
-	total := len(protocolFaults) + len(privacyFaults) + len(connectionFaults) + len(certificateFaults) + len(expressPlayFaults) + len(playReadyFaults)
+	total := len(protocolFaults) + len(privacyFaults) + len(connectionFaults) + len(certificateFaults) + len(expressPlayFaults) + len(allPlayReadyFaults())
 	for _, f := range fakes.Catalogue() {
 		if !form.MatchString(f.Name) || seen[f.Name] || f.Description == "" || f.Layer == "" {
 			t.Errorf("%+v", f)
@@ -29,13 +29,13 @@ func TestCatalogue(t *testing.T) {
 			tested = f.Layer == fakes.Protocol && f.System == drm.Widevine && f.Operation == drm.KindCertificate
 		}
 		if e, ok := expressPlayFaults[f.Name]; ok {
-			tested = f.Layer == fakes.Protocol && f.System == drm.Widevine && f.Operation == e.operation
+			tested = f.Layer == fakes.Protocol && f.System == "" && f.Operation == e.operation // of both systems
 		}
 		if _, ok := connectionFaults[f.Name]; !ok && f.Layer != fakes.Protocol {
 			tested = false
 		}
-		if _, ok := playReadyFaults[f.Name]; ok {
-			tested = f.System == drm.PlayReady && f.Operation == drm.KindLicense
+		if c, ok := allPlayReadyFaults()[f.Name]; ok {
+			tested = f.System == drm.PlayReady && f.Operation == c.operation
 		}
 		if !tested {
 			t.Errorf("%s: no test sees its effect", f.Name)

@@ -11,12 +11,12 @@ const (
 	faultEPKIDNotBound   = "ep-kid-not-bound"
 )
 
-// expressPlayFaults leave out checks of ExpressPlay's token service and license service. They change nothing at the plain
-// license service.
+// expressPlayFaults leave out checks of ExpressPlay's token services and license services. They change nothing at the plain
+// license services.
 func expressPlayFaults() []definition {
 	gate := func(name, description string, operation drm.Kind) definition {
 		return definition{Fault: Fault{
-			Name: name, Description: description, System: drm.Widevine, Layer: Protocol, Operation: operation,
+			Name: name, Description: description, Layer: Protocol, Operation: operation, // of both systems
 		}}
 	}
 	return []definition{

@@ -44,6 +44,92 @@ var expressPlayFaults = map[string]struct {
 	}},
 }
 
+// prExpressPlayFaults are the same faults at the services for PlayReady; an exchange's token is in one carrier or the other.
+var prExpressPlayFaults = map[string]struct {
+	operation drm.Kind
+	code      int
+	exchange  func(*testing.T, *fakes.Server) reply
+}{
+	"ep-authenticator-ignored": {fakes.OperationToken, -2018, func(t *testing.T, s *fakes.Server) reply {
+		wrong := map[string]string{"customerAuthenticator": "1,00112233445566778899aabbccddeeff"}
+		r := askPRToken(t, s, http.MethodPost, prParameters(s, wrong))
+		if r.status == http.StatusOK { // what it gets is a token
+			redeemedPR(t, s, "query", mintPR(t, s, wrong), prAsk{header: header42(kid0)})
+			redeemedPR(t, s, "header", mintPR(t, s, map[string]string{"customerAuthenticator": "-"}), prAsk{header: header42(kid0)})
+		}
+		return r
+	}},
+	"ep-token-optional": {drm.KindLicense, -2017, func(t *testing.T, s *fakes.Server) reply {
+		return opensPR(t, s, "query", "", kid0, kid1)
+	}},
+	"ep-token-signature-ignored": {drm.KindLicense, -4010, func(t *testing.T, s *fakes.Server) reply {
+		return opensPR(t, s, "custom data", altered(mintPR(t, s, nil), -1), kid0)
+	}},
+	"ep-expiry-ignored": {drm.KindLicense, -2002, func(t *testing.T, s *fakes.Server) reply {
+		token := mintPR(t, s, map[string]string{"expirationTime": "+1"})
+		s.Clock().Advance(time.Second)
+		return opensPR(t, s, "header", token, kid0)
+	}},
+	"ep-kid-not-bound": {drm.KindLicense, -4010, func(t *testing.T, s *fakes.Server) reply {
+		key := map[string]string{"kid": hexKID(unknown), "contentKey": "00112233445566778899aabbccddeeff"}
+		return opensPR(t, s, "custom data", mintPR(t, s, key), kid0, kid1)
+	}},
+}
+
+// opensPR asks for both KIDs and opens the answer, if it is one: it must have the keys of these KIDs, and the key store's.
+func opensPR(t *testing.T, s *fakes.Server, carrier, token string, kids ...drm.KID) reply {
+	t.Helper()
+	r, got := redeemPR(t, s, carrier, token, prAsk{})
+	if got.status != http.StatusOK {
+		return got
+	}
+	o, err := openPlayReady(r, got.body)
+	must(t, err)
+	isTrue(t, sameKIDs(o.kids(), kids...))
+	for kid, key := range o.keysOf() {
+		isTrue(t, key.Equal(authority(t, trusted).ContentKey(kid)))
+	}
+	return got
+}
+
+// TestPRExpressPlayFaults sees every fault on the wire, and that the same exchange is refused without it and with any other.
+func TestPRExpressPlayFaults(t *testing.T) {
+	t.Parallel()
+	if len(prExpressPlayFaults) != len(expressPlayFaults) {
+		t.Errorf("%d faults for PlayReady, %d for Widevine", len(prExpressPlayFaults), len(expressPlayFaults))
+	}
+	for name, c := range prExpressPlayFaults {
+		s := startPlayReady(t, fakes.Options{Faults: fakes.Named(name)})
+		if r := c.exchange(t, s); r.status != http.StatusOK {
+			t.Fatalf("%s: status %d: %s", name, r.status, r.body)
+		}
+		acted := s.Exercised(name)
+		isTrue(t, acted > 0)
+		for _, r := range s.Requests() {
+			if slices.Contains(r.Faults, name) {
+				isTrue(t, r.Operation == c.operation && r.System == drm.PlayReady && r.Outcome == fakes.Answered && slices.Equal(r.Faults, []string{name}))
+			}
+		}
+		redeemedPR(t, s, "query", mintPR(t, s, nil), prAsk{header: header42(kid0)})
+		acquire(t, s, prAsk{})
+		isTrue(t, s.Exercised(name) == acted) // on what is right it does not act
+		for other := range prExpressPlayFaults {
+			if other == name {
+				s.ClearFaults()
+			} else {
+				must(t, s.SetFaults(fakes.Named(other)...))
+			}
+			r := c.exchange(t, s)
+			if c.operation == fakes.OperationToken {
+				checkProblem(t, name+" with "+other, r, "json", http.StatusUnauthorized, c.code)
+			} else {
+				checkPRProblem(t, s, name+" with "+other, r, c.code)
+			}
+		}
+		isTrue(t, s.Exercised(name) == acted)
+	}
+}
+
 // both is a request for both KIDs, always the same.
 func both(t *testing.T) request { return ask{}.make(t) }
 

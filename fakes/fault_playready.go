@@ -2,16 +2,10 @@ package fakes
 
 import (
 	"bytes"
-	"encoding/binary"
 	"slices"
-	"strconv"
-	"strings"
-	"time"
 
 	"keyflow/drm"
-	"keyflow/drm/playready/ecc"
 	"keyflow/drm/playready/soap"
-	"keyflow/drm/playready/xmr"
 	"keyflow/drm/pssh"
 	"keyflow/drm/secret"
 )
@@ -41,6 +35,11 @@ const (
 	faultPRNonceIgnored     = "pr-nonce-ignored"
 	faultPROptionalRefused  = "pr-optional-elements-refused"
 
+	faultPRRevocationIgnored = "pr-revocation-ignored"
+	faultPRRedirect          = "pr-redirect"
+	faultPRRedirectEmpty     = "pr-redirect-empty"
+	faultPRTransactionAny    = "pr-unknown-transaction-accepted"
+
 	faultPRDefaultKID      = "pr-default-kid"
 	faultPRFirstKIDOnly    = "pr-first-kid-only"
 	faultPRSameKey         = "pr-same-key-for-all"
@@ -63,99 +62,71 @@ const (
 	faultPRRightsIDZero    = "pr-further-rights-ids-zero"
 	faultPRNamespace       = "pr-license-namespace"
 	faultPRContentType     = "pr-content-type"
+	faultPRCacheable       = "pr-cacheable"
+	faultPRSettings        = "pr-settings-inverted"
+	faultPRRealTime        = "pr-real-time-missing"
+	faultPROutputOrder     = "pr-output-order"
+	faultPRFirstPlay       = "pr-first-play-missing"
+	faultPRMinimalIntegers = "pr-minimal-integers"
+
+	faultPRNonceOfAnother   = "pr-nonce-of-another"
+	faultPRUnsigned         = "pr-response-unsigned"
+	faultPRResponseDigest   = "pr-response-digest"
+	faultPRSignerForeign    = "pr-response-signer-foreign"
+	faultPRResponseID       = "pr-response-id-constant"
+	faultPRTransactionConst = "pr-transaction-id-constant"
 )
 
 // playReadyFaults are the faults of the PlayReady server, in the order in which they act.
 func playReadyFaults() []definition {
-	fault := func(name, description string, layer Layer, spoil func(*exchange, *playReadyResponse, *drm.KID) bool) definition {
-		return definition{
-			Fault:         Fault{Name: name, Description: description, System: drm.PlayReady, Layer: layer, Operation: drm.KindLicense},
-			spoilResponse: spoil,
-		}
-	}
-	gate := func(name, description string) definition { return fault(name, description, Protocol, nil) }
-	license := func(name, description string, alter func(*exchange, *playReadyLicense)) definition {
-		return fault(name, description, Protocol, func(x *exchange, g *playReadyResponse, scope *drm.KID) bool {
-			return g.each(scope, func(l *playReadyLicense) { alter(x, l) })
-		})
-	}
-	tree := func(name, description string, alter func(*exchange, *xmr.Object)) definition {
-		return license(name, description, func(x *exchange, l *playReadyLicense) {
-			before := l.tree
-			l.tree = func(outer *xmr.Object) {
-				if before != nil {
-					before(outer)
-				}
-				alter(x, outer)
-			}
-		})
-	}
-	return []definition{
-		fault(faultPRFault200, "a SOAP fault comes with status 200", HTTP, nil),
-		gate(faultPRFaultBare, "a SOAP fault has no detail, and with it no status code"),
-		gate(faultPRFaultTalks, "the text of a SOAP fault is a stack trace"),
-		gate(faultPRFaultCode, "every SOAP fault has the code 0x8004C600, whatever is wrong"),
-		gate(faultPRActionQuoted, "a SOAPAction without double quotes is refused"),
-		gate(faultPRDigestIgnored, "the digest of the challenge is not verified, only the signature over SignedInfo"),
-		gate(faultPRSignatureIgnored, "the signature of the challenge is not verified, only the digest"),
-		gate(faultPRPaddingOracle, "encrypted data with invalid padding is refused with another text and code than data that cannot be read"),
-		gate(faultPRDataUnread, "encrypted data that cannot be read is answered with status 200 and nothing"),
-		gate(faultPRChainIgnored, "a certificate chain is accepted whoever signed it"),
-		gate(faultPRExpiryIgnored, "an expired certificate is accepted"),
-		gate(faultPRBindingIgnored, "the key that the signature names is trusted though it is not the device certificate's"),
-		gate(faultPRVersionIgnored, "a challenge of any version is accepted"),
-		gate(faultPRNonceIgnored, "a challenge whose nonce is missing, or has another length than 16 bytes, gets a license"),
-		gate(faultPROptionalRefused, "a header with LUI_URL, DS_ID, CUSTOMATTRIBUTES or DECRYPTORSETUP is refused"),
-		gate(faultPRHeader41, "a header of version 4.1 is refused: its KID is looked for in the text of an element"),
-		gate(faultPRHeader42, "a header of version 4.2 is refused: its KID is looked for outside of KIDS"),
-		gate(faultPRAlgIDRequired, "a header of version 4.3 without ALGID is refused"),
-		gate(faultPRChecksumSwapped, "a right checksum is refused: the server computes it over the KID in big-endian order"),
-		gate(faultPRChecksumRequired, "a header for AESCTR without checksum is refused"),
-		gate(faultPRUnknownKID, "a KID that the server doesn't know gets a made-up key"),
-		gate(faultPRLevelIgnored, "a device gets keys that are for a higher security level"),
+	return slices.Concat(playReadyGates(), playReadyLicenseFaults(), playReadyResponseFaults())
+}
 
-		fault(faultPRDefaultKID, "a header of version 4.0 gets a license for a default KID", Protocol, defaultKID),
-		fault(faultPRFirstKIDOnly, "of several KIDs only the first gets a license", Protocol, firstKIDOnly),
-		fault(faultPRSameKey, "all KIDs get the first one's key", Protocol, sameKey),
-		fault(faultPRKIDBigEndian, "the KID in the license is in big-endian order", Protocol, bigEndianKIDs),
-		license(faultPRKeyBit, "one bit of the content key is wrong", func(_ *exchange, l *playReadyLicense) {
-			wrong := bytes.Clone(l.key.Reveal())
-			wrong[0] ^= 1
-			l.key = secret.New(wrong)
-		}),
-		fault(faultPRChecksumKey, "a wrong checksum in the header is accepted, and changes the content key", Protocol, nil),
-		fault(faultPRKeyTypeCTR, "keys for AES-CBC have the type of AES-CTR", Protocol, retype(xmr.KeyAESCTR)),
-		fault(faultPRKeyTypeCBC, "keys for AES-CTR have the type of AES-CBC", Protocol, retype(xmr.KeyAESCBC)),
-		license(faultPRDeviceKey, "the license names another device's encryption key, and is encrypted for it", deviceKeyOfAnother),
-		license(faultPRIntegrity, "the integrity key is the same in every license for a KID", constantIntegrity),
-		license(faultPRCMACRange, "the CMAC covers the header of the signature object too", func(_ *exchange, l *playReadyLicense) { l.longCMAC = true }),
-		license(faultPROuterLength, "the length of the outer container leaves the signature out", func(_ *exchange, l *playReadyLicense) {
-			l.sealed = shortenOuter
-		}),
-		tree(faultPRFlagsCleared, "objects need not be understood: their flag is not set", func(_ *exchange, outer *xmr.Object) {
-			for _, t := range []xmr.Type{xmr.TypeSecurityLevel, xmr.TypeExpiration, xmr.TypeContentKey} {
-				if o := outer.Find(t); o != nil {
-					o.Flags &^= xmr.FlagMustUnderstand
-				}
-			}
-		}),
-		tree(faultPRPlaybackMissing, "the license gives no right to play", func(_ *exchange, outer *xmr.Object) { remove(outer, xmr.TypePlayback) }),
-		tree(faultPRLevelMissing, "the license states no security level", func(_ *exchange, outer *xmr.Object) { remove(outer, xmr.TypeSecurityLevel) }),
-		fault(faultPRBeginZero, "the license has an end and no begin", Protocol, window(func(_ *exchange, l *playReadyLicense) { l.grant.Begin = time.Time{} })),
-		fault(faultPRBeginFuture, "the license begins in ten minutes", Protocol, window(func(x *exchange, l *playReadyLicense) { l.grant.Begin = x.now.Add(10 * time.Minute) })),
-		fault(faultPREndFirst, "the license ends before it begins", Protocol, window(func(_ *exchange, l *playReadyLicense) { l.grant.End = l.grant.Begin.Add(-time.Minute) })),
-		fault(faultPRRightsID, "the Rights ID of a license is random", Protocol, func(_ *exchange, g *playReadyResponse, scope *drm.KID) bool {
-			return !g.persistent && g.each(scope, func(l *playReadyLicense) { l.rightsID = [16]byte(random(16)) })
-		}),
-		fault(faultPRRightsIDZero, "all licenses but the first have a Rights ID of zeros", Protocol, furtherRightsIDsZero),
-		fault(faultPRNamespace, "the element License is in no namespace", Protocol, func(_ *exchange, g *playReadyResponse, _ *drm.KID) bool {
-			g.text = func(text string) string { return strings.ReplaceAll(text, "<License>", `<License xmlns="">`) }
-			return true
-		}),
-		fault(faultPRContentType, "the response is of type application/octet-stream", HTTP, func(_ *exchange, g *playReadyResponse, _ *drm.KID) bool {
-			g.contentType = contentTypeBinary
-			return true
-		}),
+// playReadyFault is a fault in what a license challenge is answered with.
+func playReadyFault(name, description string, layer Layer, spoil func(*exchange, *playReadyResponse, *drm.KID) bool) definition {
+	return definition{
+		Fault:         Fault{Name: name, Description: description, System: drm.PlayReady, Layer: layer, Operation: drm.KindLicense},
+		spoilResponse: spoil,
+	}
+}
+
+// playReadyGate is a fault that the pipeline asks for by name.
+func playReadyGate(name, description string) definition {
+	return playReadyFault(name, description, Protocol, nil)
+}
+
+// playReadyGates are faults in the form of refusals, and in what is refused.
+func playReadyGates() []definition {
+	return []definition{
+		playReadyFault(faultPRFault200, "a SOAP fault comes with status 200", HTTP, nil),
+		playReadyGate(faultPRFaultBare, "a SOAP fault has no detail, and with it no status code"),
+		playReadyGate(faultPRFaultTalks, "the text of a SOAP fault is a stack trace"),
+		playReadyGate(faultPRFaultCode, "every SOAP fault has the code 0x8004C600, whatever is wrong"),
+		playReadyGate(faultPRActionQuoted, "a SOAPAction without double quotes is refused"),
+		playReadyGate(faultPRDigestIgnored, "the digest of the challenge is not verified, only the signature over SignedInfo"),
+		playReadyGate(faultPRSignatureIgnored, "the signature of the challenge is not verified, only the digest"),
+		playReadyGate(faultPRPaddingOracle, "encrypted data with invalid padding is refused with another text and code than data that cannot be read"),
+		playReadyGate(faultPRDataUnread, "encrypted data that cannot be read is answered with status 200 and nothing"),
+		playReadyGate(faultPRChainIgnored, "a certificate chain is accepted whoever signed it"),
+		playReadyGate(faultPRExpiryIgnored, "an expired certificate is accepted"),
+		playReadyGate(faultPRRevocationIgnored, "a device with a revoked certificate gets a license"),
+		playReadyGate(faultPRBindingIgnored, "the key that the signature names is trusted though it is not the device certificate's"),
+		playReadyGate(faultPRVersionIgnored, "a challenge of any version is accepted"),
+		playReadyGate(faultPRNonceIgnored, "a challenge whose nonce is missing, or has another length than 16 bytes, gets a license"),
+		playReadyGate(faultPRRedirect, "a challenge is answered with the SOAP fault 0x8004C60D, whose RedirectUrl leads to a license"),
+		playReadyGate(faultPRRedirectEmpty, "a challenge is answered with the SOAP fault 0x8004C60D, whose RedirectUrl is empty"),
+		playReadyGate(faultPROptionalRefused, "a header with LUI_URL, DS_ID, CUSTOMATTRIBUTES or DECRYPTORSETUP is refused"),
+		playReadyGate(faultPRHeader41, "a header of version 4.1 is refused: its KID is looked for in the text of an element"),
+		playReadyGate(faultPRHeader42, "a header of version 4.2 is refused: its KID is looked for outside of KIDS"),
+		playReadyGate(faultPRAlgIDRequired, "a header of version 4.3 without ALGID is refused"),
+		playReadyGate(faultPRChecksumSwapped, "a right checksum is refused: the server computes it over the KID in big-endian order"),
+		playReadyGate(faultPRChecksumRequired, "a header for AESCTR without checksum is refused"),
+		playReadyGate(faultPRUnknownKID, "a KID that the server doesn't know gets a made-up key"),
+		playReadyGate(faultPRLevelIgnored, "a device gets keys that are for a higher security level"),
+		{Fault: Fault{
+			Name: faultPRTransactionAny, Description: "an acknowledgement is accepted whatever transaction id it quotes",
+			System: drm.PlayReady, Layer: Protocol, Operation: drm.KindAcknowledgement,
+		}},
 	}
 }
 
@@ -201,108 +172,4 @@ func changedKey(key secret.Bytes, checksum []byte) secret.Bytes {
 		changed[i] ^= checksum[i%len(checksum)]
 	}
 	return secret.New(changed)
-}
-
-func defaultKID(x *exchange, g *playReadyResponse, scope *drm.KID) bool {
-	return x.challenge.header.Version == pssh.Header40 && g.each(scope, func(l *playReadyLicense) {
-		l.grant.KID = drm.KID(x.server.faultBytes("default KID"))
-	})
-}
-
-func firstKIDOnly(_ *exchange, g *playReadyResponse, _ *drm.KID) bool {
-	acted := len(g.licenses) > 1
-	g.licenses = g.licenses[:1]
-	return acted
-}
-
-func sameKey(_ *exchange, g *playReadyResponse, scope *drm.KID) bool {
-	acted := false
-	g.each(scope, func(l *playReadyLicense) {
-		acted = acted || !l.key.Equal(g.licenses[0].key)
-		l.key = g.licenses[0].key
-	})
-	return acted
-}
-
-func bigEndianKIDs(_ *exchange, g *playReadyResponse, scope *drm.KID) bool {
-	acted := false
-	g.each(scope, func(l *playReadyLicense) {
-		swapped := drm.KID(pssh.GUID(l.kid))
-		acted = acted || swapped != l.kid
-		l.grant.KID = swapped
-	})
-	return acted
-}
-
-func retype(to xmr.KeyType) func(*exchange, *playReadyResponse, *drm.KID) bool {
-	return func(_ *exchange, g *playReadyResponse, scope *drm.KID) bool {
-		acted := false
-		g.each(scope, func(l *playReadyLicense) {
-			acted = acted || l.grant.KeyType != to
-			l.grant.KeyType = to
-		})
-		return acted
-	}
-}
-
-func deviceKeyOfAnother(_ *exchange, l *playReadyLicense) {
-	if other, err := ecc.GenerateKey(); err == nil {
-		l.device, l.grant.Device = other.Public(), other.Public()
-	}
-}
-
-// constantIntegrity looks for an integrity key that makes a point with the content key, always the same one.
-func constantIntegrity(x *exchange, l *playReadyLicense) {
-	l.integrity = func() secret.Bytes {
-		for n := 0; ; n++ {
-			candidate := secret.New(x.server.faultBytes("integrity key " + strconv.Itoa(n) + " " + l.kid.String()))
-			_, err := l.device.EncryptX(secret.New(slices.Concat(candidate.Reveal(), l.key.Reveal())))
-			if err == nil || n == 255 {
-				return candidate
-			}
-		}
-	}
-}
-
-// shortenOuter shortens the length of the outer container, at byte 28, by that of the signature object.
-func shortenOuter(license []byte) []byte {
-	const at, signature = 28, 28
-	binary.BigEndian.PutUint32(license[at:], binary.BigEndian.Uint32(license[at:])-signature)
-	return license
-}
-
-// remove takes all objects of a type out of a tree.
-func remove(o *xmr.Object, t xmr.Type) {
-	var kept []*xmr.Object
-	for _, c := range o.Children {
-		if c.Type != t {
-			remove(c, t)
-			kept = append(kept, c)
-		}
-	}
-	o.Children = kept
-}
-
-// window alters licenses that have an end.
-func window(alter func(*exchange, *playReadyLicense)) func(*exchange, *playReadyResponse, *drm.KID) bool {
-	return func(x *exchange, g *playReadyResponse, scope *drm.KID) bool {
-		acted := false
-		g.each(scope, func(l *playReadyLicense) {
-			if !l.grant.End.IsZero() {
-				alter(x, l)
-				acted = true
-			}
-		})
-		return acted
-	}
-}
-
-func furtherRightsIDsZero(_ *exchange, g *playReadyResponse, scope *drm.KID) bool {
-	acted := false
-	g.each(scope, func(l *playReadyLicense) {
-		if !g.persistent && l != g.licenses[0] {
-			l.rightsID, acted = [16]byte{}, true
-		}
-	})
-	return acted
 }

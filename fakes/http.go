@@ -1,6 +1,7 @@
 package fakes
 
 import (
+	"cmp"
 	"encoding/hex"
 	"errors"
 	"io"
@@ -48,14 +49,15 @@ func (s *Server) serveProtocol(w http.ResponseWriter, r *http.Request) {
 
 // receive reads the request into the exchange and returns why it can't be one, or nil.
 func (s *Server) receive(w http.ResponseWriter, r *http.Request, x *exchange) *refusal {
-	x.record.System = drm.Widevine
-	if r.URL.Path == playReadyPath {
-		x.record.System = drm.PlayReady
+	x.record.System = systemOf(r.URL.Path)
+	path := r.URL.Path
+	if !s.role.has(hostName(hostOf(r)), path) {
+		path = ""
 	}
-	switch r.URL.Path {
-	case expressPlayIssuePath:
+	switch path {
+	case expressPlayIssuePath, expressPlayPlayReadyIssuePath:
 		return s.receiveTokenRequest(w, r, x)
-	case expressPlayLicensePath:
+	case expressPlayLicensePath, expressPlayPlayReadyLicensePath:
 		x.present(r)
 	case licensePath, playReadyPath:
 	default:
@@ -79,6 +81,15 @@ func (s *Server) receive(w http.ResponseWriter, r *http.Request, x *exchange) *r
 	x.record.KIDs = x.request.content.kids
 	x.record.RequestID = shortHex(x.request.message.GetContentId().GetWidevinePsshData().GetRequestId())
 	return nil
+}
+
+// systemOf returns whose services a path belongs to; Widevine's if to nobody's.
+func systemOf(path string) drm.System {
+	switch path {
+	case playReadyPath, expressPlayPlayReadyIssuePath, expressPlayPlayReadyLicensePath:
+		return drm.PlayReady
+	}
+	return drm.Widevine
 }
 
 // shortHex returns the first maxRequestID bytes in lower-case hexadecimal.
@@ -114,7 +125,7 @@ func (x *exchange) send(w http.ResponseWriter, a answer, outcome Outcome, reason
 	a.write(w)
 }
 
-// write sends the answer with its exact length; it must not be cached (sheet widevine.md §18, WV-HTP-03).
+// write sends the answer with its exact length; it must not be cached (sheet widevine.md §18, WV-HTP-03), but by a fault.
 func (a answer) write(w http.ResponseWriter) {
 	a.header(w.Header())
 	w.WriteHeader(a.status)
@@ -124,6 +135,6 @@ func (a answer) write(w http.ResponseWriter) {
 func (a answer) header(h http.Header) {
 	h.Set("Content-Type", a.contentType)
 	h.Set("Content-Length", strconv.Itoa(len(a.body)))
-	h.Set("Cache-Control", "no-store")
+	h.Set("Cache-Control", cmp.Or(a.cache, "no-store"))
 	h.Set("X-Content-Type-Options", "nosniff")
 }

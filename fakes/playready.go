@@ -23,18 +23,36 @@ const (
 	maxClockSkew    = time.Hour // that a client's clock may be off (sheet §9.7)
 )
 
+// PlayReadyOptions say how the PlayReady license service is set up. The zero value is as most servers are.
+type PlayReadyOptions struct {
+	// Persistent licenses may be stored; a track may say otherwise, see [PlayReadyTrack].
+	Persistent bool
+	// SignAll signs every response, as server SDKs from 4.7 on can, not only those with a persistent license. It then has
+	// LicenseNonce, ResponseID and the signer's chain, and Rights IDs are as they are without (sheet playready.md §8.1).
+	SignAll bool
+	// Acknowledgements asks for one with every response, and takes those that [soap.AcknowledgementBody] writes (sheet §8.3).
+	Acknowledgements bool
+	// RevocationInfo hands out [Authority.PlayReadyRevocationList] with every response (sheet §8.2).
+	RevocationInfo bool
+	// StrictVersions wants a challenge for a header of version 4.2 to have version 4 or above, and for 4.3 version 5 (sheet §7.2).
+	StrictVersions bool
+}
+
 // Reasons of refusals by the PlayReady server, beside those of http.go and those of the Widevine server that mean the same.
 const (
-	reasonMediaType  drm.Reason = "media-type"       // 415: not text/xml in UTF-8
-	reasonAction     drm.Reason = "soap-action"      // another one than AcquireLicense
-	reasonDigest     drm.Reason = "request-digest"   // the LA was changed after it was signed
-	reasonEncrypted  drm.Reason = "encrypted-data"   // cannot be decrypted, or holds no certificate chain
-	reasonSigningKey drm.Reason = "signing-key"      // not that of the leaf certificate
-	reasonVersion    drm.Reason = "protocol-version" //
-	reasonNonce      drm.Reason = "license-nonce"    // missing, or not base64 of 16 bytes
-	reasonClientTime drm.Reason = "client-time"      // missing, no number, or more than an hour off
-	reasonHeader     drm.Reason = "header"           // a WRMHEADER that cannot be read, or one without a KID
-	reasonChecksum   drm.Reason = "checksum"         // of another key than the KID's
+	reasonMediaType   drm.Reason = "media-type"       // 415: not text/xml in UTF-8
+	reasonAction      drm.Reason = "soap-action"      // another one than AcquireLicense
+	reasonDigest      drm.Reason = "request-digest"   // the LA was changed after it was signed
+	reasonEncrypted   drm.Reason = "encrypted-data"   // cannot be decrypted, or holds no certificate chain
+	reasonSigningKey  drm.Reason = "signing-key"      // not that of the leaf certificate
+	reasonVersion     drm.Reason = "protocol-version" //
+	reasonNonce       drm.Reason = "license-nonce"    // missing, or not base64 of 16 bytes
+	reasonClientTime  drm.Reason = "client-time"      // missing, no number, or more than an hour off
+	reasonHeader      drm.Reason = "header"           // a WRMHEADER that cannot be read, or one without a KID
+	reasonChecksum    drm.Reason = "checksum"         // of another key than the KID's
+	reasonRevoked     drm.Reason = "device-revoked"   // the revocation list has a certificate of the device's chain
+	reasonRedirect    drm.Reason = "redirect"         // by a fault: the client is to ask at another URL
+	reasonTransaction drm.Reason = "transaction-id"   // of an acknowledgement: no response has it, or it was acknowledged
 )
 
 // challenge is a license challenge, as far as it could be read (sheet playready.md §11, steps 1 and 2).
@@ -44,7 +62,12 @@ type challenge struct {
 	action          string          // the header SOAPAction as sent
 	nonce           []byte          // nil if it is not base64
 	clientTime      time.Time       // once it has been accepted
+	transaction     string          // that an acknowledgement quotes, "" if it cannot be read or is none
+	elsewhere       string          // absolute URL for a fault to redirect to; "" if the request was redirected there
 }
+
+// bareAction returns the SOAP action without its quotes.
+func (c *challenge) bareAction() string { return strings.Trim(c.action, `"`) }
 
 // blanks takes out the XML white space that may stand in base64 (sheet playready.md §7.4) and that a decoder does not skip.
 var blanks = strings.NewReplacer(" ", "", "\t", "")
@@ -59,6 +82,14 @@ func (x *exchange) receiveChallenge(r *http.Request, body []byte) *refusal {
 		media, parameters, err := mime.ParseMediaType(given)
 		if charset := parameters["charset"]; err != nil || media != "text/xml" || charset != "" && !strings.EqualFold(charset, "utf-8") {
 			return refuse(http.StatusUnsupportedMediaType, reasonMediaType, "challenges are of type text/xml, in UTF-8")
+		}
+	}
+	x.challenge.elsewhere = elsewhere(r)
+	if x.challenge.bareAction() == soap.ActionAcknowledgeLicense {
+		var err error
+		if x.challenge.transaction, err = soap.ParseAcknowledgement(body); err == nil {
+			x.record.Operation = drm.KindAcknowledgement
+			return nil
 		}
 	}
 	parsed, err := soap.ParseChallenge(body)
@@ -81,8 +112,11 @@ func (x *exchange) receiveChallenge(r *http.Request, body []byte) *refusal {
 	return nil
 }
 
-// acquireLicense answers a license challenge, in the order of sheet playready.md §11.
+// acquireLicense answers a license challenge, in the order of sheet playready.md §11, or an acknowledgement.
 func (x *exchange) acquireLicense() (answer, *refusal) {
+	if x.server.playReady.Acknowledgements && x.challenge.bareAction() == soap.ActionAcknowledgeLicense {
+		return x.acknowledge()
+	}
 	if refused := x.readable(); refused != nil {
 		return answer{}, refused
 	}
@@ -96,6 +130,12 @@ func (x *exchange) acquireLicense() (answer, *refusal) {
 	if refused := x.acceptable(); refused != nil {
 		return answer{}, refused
 	}
+	if refused := x.redirect(); refused != nil {
+		return answer{}, refused
+	}
+	if refused := x.authorizeChallenge(); refused != nil {
+		return answer{}, refused
+	}
 	keys, refused := x.headerKeys(device)
 	if refused != nil {
 		return answer{}, refused
@@ -106,13 +146,14 @@ func (x *exchange) acquireLicense() (answer, *refusal) {
 	if err != nil {
 		return answer{}, x.fault(reasonInternal, soap.CodeInternalError, "the license could not be made")
 	}
-	return answer{status: http.StatusOK, contentType: g.contentType, body: body}, nil
+	x.server.transactions.add(g.response.Transaction)
+	return answer{status: http.StatusOK, contentType: g.contentType, cache: g.cache, body: body}, nil
 }
 
 // readable is what is left of steps 1 and 2: the SOAP action, and whether the challenge could be read.
 func (x *exchange) readable() *refusal {
 	action := x.challenge.action
-	bare := strings.Trim(action, `"`)
+	bare := x.challenge.bareAction()
 	if action != "" && bare != soap.ActionAcquireLicense || action == bare && action != "" && x.acts(faultPRActionQuoted) {
 		return x.fault(reasonAction, soap.CodeInvalidMessage, "SOAPAction is not that of AcquireLicense")
 	}
@@ -133,7 +174,8 @@ func (x *exchange) verifyDigest() *refusal {
 // acceptable is step 6: version, nonce and clock.
 func (x *exchange) acceptable() *refusal {
 	c := x.challenge
-	if !slices.Contains(versions, c.Version) && !x.acts(faultPRVersionIgnored) {
+	tooLow := x.server.playReady.StrictVersions && c.Version < leastVersion(c.header)
+	if (tooLow || !slices.Contains(versions, c.Version)) && !x.acts(faultPRVersionIgnored) {
 		return x.fault(reasonVersion, soap.CodeVersionMismatch, "the version of the challenge is not supported")
 	}
 	if len(c.nonce) != licenseNonceLen && !x.acts(faultPRNonceIgnored) {
@@ -150,28 +192,51 @@ func (x *exchange) acceptable() *refusal {
 	return nil
 }
 
+// leastVersion is that of a challenge for a header, by a strict server (sheet playready.md §7.2).
+func leastVersion(h *pssh.WRMHeader) string {
+	switch {
+	case h != nil && h.Version == pssh.Header43:
+		return "5"
+	case h != nil && h.Version == pssh.Header42:
+		return "4"
+	}
+	return versions[0]
+}
+
 // faultDetail is what a fault without a status code lacks.
 var faultDetail = regexp.MustCompile(`<detail>.*</detail>`)
 
 // fault refuses a challenge with a SOAP fault (sheet playready.md §8.4). Its text names neither keys nor tokens; what a client
 // may show to its user goes with code 0x8004C604 as custom data.
 func (x *exchange) fault(reason drm.Reason, code soap.Code, text string) *refusal {
-	f := soap.Fault{FaultCode: "soap:Server", Text: text, Actor: x.server.URL() + playReadyPath, Code: code}
-	if code == soap.CodeServiceSpecific {
+	return x.faultOf(reason, soap.Fault{Text: text, Code: code})
+}
+
+// faultOf refuses a challenge with what a fault says beyond its form. The faults in that form are of license challenges alone.
+func (x *exchange) faultOf(reason drm.Reason, f soap.Fault) *refusal {
+	text := f.Text
+	f.FaultCode, f.Actor = "soap:Server", x.playReadyService()
+	if f.Code == soap.CodeServiceSpecific {
 		f.CustomData = text
 	}
-	if code != soap.CodeInternalError && x.acts(faultPRFaultCode) {
+	page := &answer{status: http.StatusInternalServerError, contentType: soap.ContentType}
+	refused := &refusal{status: page.status, reason: reason, text: text, page: page}
+	if x.record.Operation == drm.KindAcknowledgement {
+		page.body = soap.FaultBody(f)
+		return refused
+	}
+	if f.Code != soap.CodeInternalError && x.acts(faultPRFaultCode) {
 		f.Code = soap.CodeInternalError
 	}
 	if x.acts(faultPRFaultTalks) {
 		f.Text = "System.Web.Services.Protocols.SoapException: " + text + " at Service.RightsManager.AcquireLicense(XmlNode challenge) in D:\\service\\rightsmanager.asmx.cs:line 42"
 	}
-	page := &answer{status: http.StatusInternalServerError, contentType: soap.ContentType, body: soap.FaultBody(f)}
+	page.body = soap.FaultBody(f)
 	if x.acts(faultPRFault200) {
-		page.status = http.StatusOK
+		page.status, refused.status = http.StatusOK, http.StatusOK
 	}
 	if x.acts(faultPRFaultBare) {
 		page.body = faultDetail.ReplaceAll(page.body, nil)
 	}
-	return &refusal{status: page.status, reason: reason, text: text, page: page}
+	return refused
 }

@@ -29,7 +29,10 @@ func TestNoPlayReadySecretGetsOut(t *testing.T) {
 	var logged bytes.Buffer
 	s := startPlayReady(t, fakes.Options{
 		Keys: map[drm.KID]secret.Bytes{kid0: canary}, DeriveKIDs: []drm.KID{kid1},
-		Tracks: map[drm.KID]fakes.Track{kid1: {PlayReady: fakes.PlayReadyTrack{Persistent: true}}},
+		Tracks: map[drm.KID]fakes.Track{kid1: {PlayReady: fakes.PlayReadyTrack{
+			Persistent: true, FirstPlay: time.Hour, Output: &prOutput,
+		}}},
+		PlayReady: fakes.PlayReadyOptions{SignAll: true, Acknowledgements: true, RevocationInfo: true},
 		Log: func(r fakes.Record) {
 			mu.Lock()
 			defer mu.Unlock()
@@ -74,6 +77,7 @@ func TestNoPlayReadySecretGetsOut(t *testing.T) {
 		custom(prAsk{body: func(b string) string { return b[:len(b)*3/4] }}), custom(prAsk{action: `"` + token + `"`}),
 		custom(laWith(func(la *soap.LA) { la.Version = token })), custom(laWith(func(la *soap.LA) { la.Nonce = "AAAA" })),
 		custom(laWith(func(la *soap.LA) { la.ClientTime = token })),
+		custom(prAsk{device: s.Authority().RevokedPlayReadyDevice()}), custom(prAsk{acknowledges: "unknown"}),
 		custom(prAsk{header: strings.Replace(header42(kid0), `"4.2.0.0"`, `"`+token+`"`, 1)}), custom(prAsk{media: "text/" + token}),
 	}
 	for _, f := range append(fakes.Catalogue(), fakes.Fault{}) {

@@ -111,6 +111,8 @@ type prAsk struct {
 	body   func(string) string
 	action string // "" is the right one, "-" is none
 	media  string // content type; "" is the right one, "-" is none
+
+	acknowledges string // a transaction id: it is an acknowledgement, and of the above body, action and media count
 }
 
 // prRequest is a finished challenge.
@@ -149,6 +151,9 @@ func (a prAsk) make(t testing.TB) prRequest {
 	if a.device.Chain() == nil {
 		a.device = firstPlayReady(t)
 	}
+	if a.acknowledges != "" {
+		return a.over(string(soap.AcknowledgementBody(a.acknowledges)), soap.ActionAcknowledgeLicense)
+	}
 	if a.header == "" {
 		a.header = header42(kid0, kid1)
 	}
@@ -172,8 +177,13 @@ func (a prAsk) make(t testing.TB) prRequest {
 	must(t, err)
 	public := a.signer.Public()
 	body := soap.ChallengeBody(orSameText(a.sent, text), info, orSame(a.sign, signature), public[:])
-	r := prRequest{device: a.device, nonce: prNonce(), body: orSameText(a.body, string(body)), header: map[string]string{
-		"Content-Type": soap.ContentType, "SOAPAction": soap.ActionHeader(soap.ActionAcquireLicense),
+	return a.over(string(body), soap.ActionAcquireLicense)
+}
+
+// over puts a body into a request.
+func (a prAsk) over(body, action string) prRequest {
+	r := prRequest{device: a.device, nonce: prNonce(), body: orSameText(a.body, body), header: map[string]string{
+		"Content-Type": soap.ContentType, "SOAPAction": soap.ActionHeader(action),
 	}}
 	for name, value := range map[string]string{"Content-Type": a.media, "SOAPAction": a.action} {
 		switch value {

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"errors"
 	"net/http"
+	"slices"
 	"time"
 
 	"keyflow/drm"
@@ -69,7 +70,7 @@ func (x *exchange) verifyDeviceChain(chain *bcert.Chain) (playReadyDevice, *refu
 	}
 	if err == nil {
 		x.record.Device = device.fingerprint
-		return device, nil
+		return device, x.verifyNotRevoked(chain)
 	}
 	if expired(err) {
 		return playReadyDevice{}, x.fault(reasonExpired, soap.CodeInvalidMessage, "the device certificate has expired")
@@ -78,6 +79,16 @@ func (x *exchange) verifyDeviceChain(chain *bcert.Chain) (playReadyDevice, *refu
 		return device, nil
 	}
 	return playReadyDevice{}, x.fault(reasonChain, soap.CodeInvalidMessage, "the device certificate is not trusted")
+}
+
+// verifyNotRevoked looks for every certificate of a verified chain in the revocation list (sheet playready.md §10, rule 9). It is
+// done for each request, whether the chain is remembered or not.
+func (x *exchange) verifyNotRevoked(chain *bcert.Chain) *refusal {
+	revoked := slices.ContainsFunc(chain.Certificates, func(c *bcert.Certificate) bool { return x.server.revoked[c.Digest] })
+	if revoked && !x.acts(faultPRRevocationIgnored) {
+		return x.fault(reasonRevoked, soap.CodeDeviceRevoked, "a certificate of the device is revoked")
+	}
+	return nil
 }
 
 func expired(err error) bool {

@@ -1,6 +1,7 @@
 package fakes
 
 import (
+	"strconv"
 	"testing"
 	"time"
 
@@ -20,6 +21,13 @@ func (a *Authority) WithPlayReadyServerKey(key ecc.PrivateKey) *Authority {
 	return &other
 }
 
+// WithPlayReadyRevocations returns a copy of the authority with another revocation list.
+func (a *Authority) WithPlayReadyRevocations(list *bcert.RevocationList) *Authority {
+	other := *a
+	other.playReady.revocations = list
+	return &other
+}
+
 // TrustPlayReadyRoot has the server verify device chains under another root. No request may be in work.
 func (s *Server) TrustPlayReadyRoot(root ecc.PublicKey) {
 	s.playReadyChains = playReadyChainsUnder(root)
@@ -28,6 +36,37 @@ func (s *Server) TrustPlayReadyRoot(root ecc.PublicKey) {
 // ForgetPlayReadyChains has the server verify every chain anew. No request may be in work.
 func (s *Server) ForgetPlayReadyChains() {
 	s.playReadyChains = newChainCache(0, s.playReadyChains.verifyNew)
+}
+
+// TestTransactions hands out more ids than are kept: the oldest are forgotten, and memory is bounded.
+func TestTransactions(t *testing.T) {
+	t.Parallel()
+	var all transactions
+	if all.take("") || all.take("0") {
+		t.Error("an id that was never handed out")
+	}
+	all.add("")
+	if len(all.ring) != 0 {
+		t.Error("no id is one")
+	}
+	const further = 3
+	for i := range maxTransactions + further {
+		all.add(strconv.Itoa(i))
+	}
+	if len(all.open) != maxTransactions || len(all.ring) != maxTransactions {
+		t.Errorf("%d ids, %d places, want %d", len(all.open), len(all.ring), maxTransactions)
+	}
+	for i, want := range map[int]bool{0: false, further - 1: false, further: true, maxTransactions: true, maxTransactions + further - 1: true, maxTransactions + further: false} {
+		if got := all.take(strconv.Itoa(i)); got != want || all.take(strconv.Itoa(i)) {
+			t.Errorf("id %d: %v, want %v once", i, got, want)
+		}
+	}
+	for range 3 * maxTransactions {
+		all.add("same")
+	}
+	if !all.take("same") || all.take("same") || len(all.open) != 0 || len(all.ring) != maxTransactions {
+		t.Errorf("%d ids are left", len(all.open))
+	}
 }
 
 // TestPlayReadyChainCache has a chain that is verified once, until the first of its certificates expires.

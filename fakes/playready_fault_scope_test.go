@@ -30,16 +30,36 @@ func TestPlayReadyFaultsNotExercised(t *testing.T) {
 	right := prAsk{header: header40(kid0, checksumOf(t, kid0))}
 	one := prAsk{header: header42(kid0)}
 	swapped := prAsk{header: header40(kid0, b64(checksum(t, kid0, true)))}
+	equal := xmr.OutputProtection{CompressedVideo: 300, UncompressedVideo: 100, AnalogVideo: 150, CompressedAudio: 100, UncompressedAudio: 300}
+	signature := badSignature(t)
 	for setting, c := range map[string]struct {
 		options fakes.Options
 		ask     prAsk
 		reason  drm.Reason // of a refusal
 	}{
-		"pr-fault-200":             {},
-		"pr-fault-without-code":    {},
-		"pr-fault-stack-trace":     {},
-		"pr-encrypted-data-unread": {ask: far, reason: "certificate-chain"},
-		"pr-nonce-ignored":         {},
+		"pr-revocation-ignored":                       {},
+		"pr-revocation-ignored@nth=1":                 {ask: late, reason: "certificate-expired"},
+		"pr-redirect":                                 {ask: signature, reason: "request-signature"},
+		"pr-redirect-empty":                           {ask: late, reason: "certificate-expired"},
+		"pr-unknown-transaction-accepted":             {options: acknowledging},
+		"pr-real-time-missing":                        {options: forever},
+		"pr-real-time-missing@nth=1":                  {options: stored},
+		"pr-first-play-missing":                       {},
+		"pr-output-order":                             {},
+		"pr-output-order@nth=1":                       {options: trackOptions(fakes.PlayReadyTrack{Output: &equal})},
+		"pr-nonce-of-another":                         {},
+		"pr-response-unsigned":                        {},
+		"pr-response-digest":                          {},
+		"pr-response-signer-foreign":                  {},
+		"pr-response-id-constant":                     {},
+		"pr-transaction-id-constant":                  {options: stored},
+		"pr-cacheable":                                {ask: signature, reason: "request-signature"},
+		"pr-settings-inverted@kid=" + hexKID(unknown): {},
+		"pr-fault-200":                                {},
+		"pr-fault-without-code":                       {},
+		"pr-fault-stack-trace":                        {},
+		"pr-encrypted-data-unread":                    {ask: far, reason: "certificate-chain"},
+		"pr-nonce-ignored":                            {},
 		"pr-optional-elements-refused": {
 			ask: prAsk{header: strings.Replace(one.header, "</DATA>", "<LA_URL>https://license.test/</LA_URL></DATA>", 1)}},
 		"pr-fault-always-600":       {},
@@ -191,6 +211,39 @@ func TestPlayReadyFaultsTogether(t *testing.T) {
 	isTrue(t, slices.Equal(faults, names))
 }
 
+// TestPlayReadyInverted has the other way around that one of the table of all faults: licenses that may be stored say that they must
+// not, in a response that is signed all the same.
+func TestPlayReadyInverted(t *testing.T) {
+	t.Parallel()
+	o := persistentByDefault
+	o.Faults = fakes.Named("pr-settings-inverted")
+	s := startPlayReady(t, o)
+	got := acquire(t, s, prAsk{})
+	got.verifySigned(t, s.Authority().PlayReadyRoot())
+	for _, l := range got.licenses {
+		isTrue(t, l.CannotPersist && l.Settings == 1 && !sameBytes(l.RightsID, prNonce()))
+	}
+	isTrue(t, s.Exercised("pr-settings-inverted") == 1)
+}
+
+// TestPlayReadyEverySignedFault has all faults of signed responses at once, and those on a response whose licenses stay in memory.
+func TestPlayReadyEverySignedFault(t *testing.T) {
+	t.Parallel()
+	s := startPlayReady(t, fakes.Options{
+		PlayReady: fakes.PlayReadyOptions{SignAll: true},
+		Faults:    fakes.Named("pr-nonce-of-another", "pr-response-digest", "pr-response-signer-foreign", "pr-response-id-constant"),
+	})
+	one, two := acquire(t, s, prAsk{}), acquire(t, s, prAsk{})
+	isTrue(t, one.Response.Nonce != b64(prNonce()) && one.Response.Nonce != two.Response.Nonce && !one.Signature.DigestMatches())
+	isTrue(t, slices.Equal(one.Response.ResponseID, two.Response.ResponseID) && len(lastRecord(t, s).Faults) == 4)
+	must(t, s.AddFaults(fakes.Named("pr-response-unsigned")...))
+	bare := acquire(t, s, prAsk{})
+	isTrue(t, bare.Signature == nil && !strings.Contains(bare.Text, "\n") && sameBytes(bare.licenses[0].RightsID, prNonce()))
+	faults := lastRecord(t, s).Faults // what there is nothing to act on any more
+	slices.Sort(faults)
+	isTrue(t, slices.Equal(faults, []string{"pr-nonce-of-another", "pr-response-unsigned"}))
+}
+
 // TestPlayReadySignedFaults has a signed response with a fault in it: what is signed is what is sent.
 func TestPlayReadySignedFaults(t *testing.T) {
 	t.Parallel()
@@ -249,11 +302,15 @@ func TestPlayReadyFaultOnOneKID(t *testing.T) {
 		"pr-begin-missing":           func(_, got prLicense) bool { return got.Begin.IsZero() },
 		"pr-begin-in-future":         func(right, got prLicense) bool { return got.Begin.After(right.Begin) },
 		"pr-end-before-begin":        func(_, got prLicense) bool { return got.End.Before(got.Begin) },
+		"pr-settings-inverted":       func(right, got prLicense) bool { return got.CannotPersist != right.CannotPersist },
+		"pr-real-time-missing":       func(right, got prLicense) bool { return got.RealTimeExpiration != right.RealTimeExpiration },
+		"pr-output-order":            func(right, got prLicense) bool { return *got.Output != *right.Output },
+		"pr-first-play-missing":      func(right, got prLicense) bool { return got.FirstPlay != right.FirstPlay },
 		"pr-rights-id-random":        func(right, got prLicense) bool { return got.RightsID != right.RightsID },
 		"pr-further-rights-ids-zero": func(_, got prLicense) bool { return got.RightsID == [16]byte{} },
 	}
 	for name, differ := range differs {
-		s := startPlayReady(t, fakes.Options{})
+		s := startPlayReady(t, trackOptions(fakes.PlayReadyTrack{FirstPlay: time.Hour, Output: &prOutput}))
 		right := acquire(t, s, prAsk{}).licenses
 		must(t, s.SetFaults(fakes.Setting{Name: name, KID: &kid1}))
 		got := acquire(t, s, prAsk{}).licenses

@@ -1,9 +1,11 @@
 package fakes_test
 
 import (
+	"bytes"
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,18 +18,24 @@ import (
 func startFuzzed(f *testing.F) (*fakes.Server, *fakes.Record) {
 	last := new(fakes.Record)
 	return startPlayReady(f, fakes.Options{
-		Tracks: map[drm.KID]fakes.Track{kid1: {PlayReady: fakes.PlayReadyTrack{Persistent: true}}},
-		Log:    func(r fakes.Record) { *last = r },
+		Tracks:    map[drm.KID]fakes.Track{kid1: {PlayReady: fakes.PlayReadyTrack{Persistent: true}}},
+		PlayReady: fakes.PlayReadyOptions{Acknowledgements: true, RevocationInfo: true},
+		Log:       func(r fakes.Record) { *last = r },
 	}), last
 }
 
-// checkAnswer checks an answer to what a fuzzer made: licenses for known KIDs that the device opens, or a refusal with a code
-// that blames the client.
+// checkAnswer checks an answer to what a fuzzer made: licenses for known KIDs that the device opens, the answer to an
+// acknowledgement that quotes its id, or a refusal with a code that blames the client.
 func checkAnswer(t *testing.T, s *fakes.Server, r prRequest, answer reply, got *fakes.Record) {
 	t.Helper()
 	o, err := openPlayReady(r, answer.body)
-	switch answer.status {
-	case http.StatusOK:
+	switch {
+	case answer.status == http.StatusOK && got.Operation == drm.KindAcknowledgement:
+		id, err := soap.ParseAcknowledgement([]byte(r.body))
+		if err != nil || !bytes.Equal(answer.body, soap.AcknowledgementResponseBody(id)) {
+			t.Errorf("%q, %v: %s", id, err, answer.body)
+		}
+	case answer.status == http.StatusOK:
 		must(t, err)
 		if len(o.licenses) == 0 || !slices.Equal(o.kids(), got.Granted) {
 			t.Errorf("licenses for %v, granted %v", o.kids(), got.Granted)
@@ -37,40 +45,50 @@ func checkAnswer(t *testing.T, s *fakes.Server, r prRequest, answer reply, got *
 				t.Errorf("a license for %s, or with another key", l.KID)
 			}
 		}
-	case http.StatusInternalServerError:
+	case answer.status == http.StatusInternalServerError:
 		if o.Answer == nil || o.Fault == nil || o.Fault.Code == 0 || o.Fault.Code == prInternal || got.Reason == "" || got.Reason == "internal" {
 			t.Errorf("%v, reason %q: %.300q", err, got.Reason, answer.body)
 		}
-	case http.StatusRequestEntityTooLarge:
+	case answer.status == http.StatusRequestEntityTooLarge:
 	default:
 		t.Errorf("status %d", answer.status)
 	}
 }
 
-// FuzzPlayReadyBody posts arbitrary bodies: the handler never panics, fails with nothing but SOAP faults that blame the client,
+// FuzzPlayReadyBody posts arbitrary bodies, as challenges and as acknowledgements: the handler never panics, fails with nothing but SOAP faults that blame the client,
 // answers soon, and counts every one. Fuzzing can't sign, so that a license is for what a seed asks for.
 func FuzzPlayReadyBody(f *testing.F) {
 	good := prAsk{}.make(f)
-	f.Add([]byte(good.body))
+	f.Add(false, []byte(good.body))
+	f.Add(true, []byte(good.body))
 	for _, body := range malformed(f, "http://127.0.0.1/") {
 		if len(body) < 10_000 {
-			f.Add([]byte(body))
+			f.Add(false, []byte(body))
 		}
 	}
 	for _, name := range []string{"padding of 17", "random key", "no XML", "chain is garbage", "length of 4 GiB"} {
-		f.Add([]byte(wrongEncryption(f)[name].make(f).body))
+		f.Add(false, []byte(wrongEncryption(f)[name].make(f).body))
 	}
 	for _, a := range []prAsk{
 		{header: header40(kid0, wrongChecksum)}, {header: header41(kid0, "")}, {header: header43("AESCBC", kid0)}, {header: header42(unknown)},
-		{device: authority(f, foreign).PlayReadyDevices()[0]}, laWith(func(la *soap.LA) { la.Nonce = "AAAA" }),
+		{device: authority(f, foreign).PlayReadyDevices()[0]}, {device: authority(f, trusted).RevokedPlayReadyDevice()}, laWith(func(la *soap.LA) { la.Nonce = "AAAA" }),
 	} {
-		f.Add([]byte(a.make(f).body))
+		f.Add(false, []byte(a.make(f).body))
 	}
 	s, last := startFuzzed(f)
-	f.Fuzz(func(t *testing.T, body []byte) {
+	issued, err := soap.ParseAnswer(good.direct(s).body)
+	must(f, err)
+	for _, id := range []string{issued.Response.Transaction, "unknown", "a<b>&c", strings.Repeat("x", 129)} {
+		f.Add(true, soap.AcknowledgementBody(id))
+		f.Add(false, soap.AcknowledgementBody(id))
+	}
+	f.Fuzz(func(t *testing.T, acknowledges bool, body []byte) {
 		before, _ := s.Count()
 		r := good
 		r.body = string(body)
+		if acknowledges {
+			r.header = map[string]string{"Content-Type": soap.ContentType, "SOAPAction": soap.ActionHeader(soap.ActionAcknowledgeLicense)}
+		}
 		began := time.Now()
 		answer := r.direct(s)
 		if took := time.Since(began); took > 5*time.Second {
@@ -96,6 +114,7 @@ func FuzzPlayReadySigned(f *testing.F) {
 	}
 	f.Add(header42(kid0), "99", "AAAA", "0", []byte("<Data></Data>"))
 	f.Add(header42(kid0), "", "", "-1", soap.ClientData([]byte("CHAI")))
+	f.Add(header42(kid0), "1", b64(prNonce()), now, soap.ClientData(authority(f, trusted).RevokedPlayReadyDevice().Chain().Raw))
 	f.Add(header42(kid0), "1", b64(prNonce()), now, soap.ClientData(authority(f, foreign).PlayReadyDevices()[0].Chain().Raw))
 	s, last := startFuzzed(f)
 	f.Fuzz(func(t *testing.T, header, version, nonce, clientTime string, data []byte) {

@@ -3,6 +3,7 @@ package fakes
 import (
 	"bytes"
 	"cmp"
+	"errors"
 	"fmt"
 	"math/big"
 	"slices"
@@ -24,11 +25,12 @@ const (
 	usualSecurityLevel = 2000 // of software devices, and of the authority's
 )
 
-// PlayReadyTrack says how the key of one KID is granted to PlayReady clients. The zero value is a license that stays in memory,
-// for security level 2000, as long as the server's policy says.
+// PlayReadyTrack says how the key of one KID is granted to PlayReady clients. The zero value is a license for security level
+// 2000, as long as the server's policy says, that stays in memory unless [PlayReadyOptions] say otherwise.
 type PlayReadyTrack struct {
 	SecurityLevel int           // the least one of a client: 150, 2000 or 3000; 0 is 2000
 	Persistent    bool          // the license may be stored, and the response is signed
+	InMemory      bool          // the license stays in memory, whatever the server's others do
 	Duration      time.Duration // of the license; 0: as the server's policy
 	FirstPlay     time.Duration // from the start of playback to the license's end; 0 is no such end
 	Output        *xmr.OutputProtection
@@ -40,6 +42,9 @@ func (t PlayReadyTrack) validate() error {
 	if levels := []int{0, leastSecurityLevel, usualSecurityLevel, 3000}; !slices.Contains(levels, t.SecurityLevel) {
 		return fmt.Errorf("PlayReady security level %d, want 150, 2000 or 3000", t.SecurityLevel)
 	}
+	if t.Persistent && t.InMemory {
+		return errors.New("a PlayReady license that is persistent and stays in memory, want one of the two or neither")
+	}
 	if t.Duration < 0 || t.FirstPlay < 0 {
 		return fmt.Errorf("PlayReady durations %v and %v, want positive ones", t.Duration, t.FirstPlay)
 	}
@@ -50,11 +55,14 @@ func (t PlayReadyTrack) validate() error {
 type playReadyResponse struct {
 	licenses    []*playReadyLicense
 	response    soap.Response // without its licenses
-	persistent  bool          // the response is signed
+	persistent  bool          // a license may be stored
+	signed      bool          // the response is
 	signer      ecc.PrivateKey
 	contentType string
+	cache       string // of Cache-Control; "" is no-store
 
-	text func(licenseResponse string) string // alters what is signed, for faults
+	text     func(licenseResponse string) string // alters what is signed, for faults
+	tampered func(licenseResponse string) string // alters what is sent in its place
 }
 
 // playReadyLicense is one license of a response.
@@ -69,6 +77,13 @@ type playReadyLicense struct {
 	tree      func(outer *xmr.Object)     // alters the objects
 	sealed    func(license []byte) []byte // alters the license
 	longCMAC  bool                        // the CMAC covers 8 bytes too many
+	encrypted *encryptedKey               // nil: it is still to be encrypted
+}
+
+// encryptedKey is a content key, encrypted for the device, and the integrity key that it was encrypted with.
+type encryptedKey struct {
+	bytes     []byte
+	integrity secret.Bytes
 }
 
 // headerKeys returns a license for every KID of the header that is known and that the device may have (sheet playready.md §11,
@@ -84,13 +99,17 @@ func (x *exchange) headerKeys(device playReadyDevice) ([]*playReadyLicense, *ref
 	if refused := x.headerFaults(h); refused != nil {
 		return nil, refused
 	}
+	kids, refused := x.entitled(x.record.KIDs)
+	if refused != nil {
+		return nil, refused
+	}
 	var licenses []*playReadyLicense
 	var granted []drm.KID
 	withheld := false
-	for _, kid := range x.record.KIDs {
+	for _, kid := range kids {
 		asked := h.KIDs[slices.IndexFunc(h.KIDs, func(k pssh.HeaderKID) bool { return k.KID == kid })]
 		track := x.server.tracks[kid].PlayReady
-		key, known := x.server.contentKey(kid)
+		key, known := x.contentKey(kid)
 		if !known {
 			if !x.actsOn(faultPRUnknownKID, kid) {
 				continue
@@ -144,10 +163,11 @@ func (x *exchange) newLicense(device playReadyDevice, asked pssh.HeaderKID, key 
 	if !stated {
 		keyType = xmr.KeyAESCTR
 	}
+	persistent := track.Persistent || x.server.playReady.Persistent && !track.InMemory
 	l := &playReadyLicense{
 		kid: asked.KID, key: key, device: device.encrypt,
 		grant: xmr.Grant{
-			KID: asked.KID, KeyType: keyType, Device: device.encrypt, CannotPersist: !track.Persistent, SecurityLevel: track.level(),
+			KID: asked.KID, KeyType: keyType, Device: device.encrypt, CannotPersist: !persistent, SecurityLevel: track.level(),
 			Issued: x.now, FirstPlay: track.FirstPlay, Output: track.Output,
 		},
 	}
@@ -156,7 +176,8 @@ func (x *exchange) newLicense(device playReadyDevice, asked pssh.HeaderKID, key 
 		l.grant.Begin, l.grant.End = x.begin(), x.now.Add(duration)
 	}
 	// A license in memory ends during playback too (sheet §14.3, PR-POL-08).
-	l.grant.RealTimeExpiration = !track.Persistent && (duration > 0 || track.FirstPlay > 0)
+	l.grant.RealTimeExpiration = !persistent && (duration > 0 || track.FirstPlay > 0)
+	x.entitle(&l.grant)
 	return l
 }
 
@@ -169,22 +190,31 @@ func (x *exchange) begin() time.Time {
 	return x.now
 }
 
-// newResponse puts the licenses into a response, with the Rights IDs and the nonce of sheet playready.md §8.1.
+// newResponse puts the licenses into a response, with the Rights IDs and the nonce of sheet playready.md §8.1, and what the
+// server's options add to it.
 func (x *exchange) newResponse(licenses []*playReadyLicense) *playReadyResponse {
 	g := &playReadyResponse{
 		licenses: licenses, response: soap.Response{Version: responseVersion}, contentType: soap.ContentType,
 		persistent: slices.ContainsFunc(licenses, func(l *playReadyLicense) bool { return !l.grant.CannotPersist }),
 		signer:     x.server.authority.playReady.signer,
 	}
+	g.signed = g.persistent || x.server.playReady.SignAll
 	for i, l := range licenses {
 		l.rightsID = [16]byte(random(16))
 		if !g.persistent {
 			l.rightsID = nthRightsID(x.challenge.nonce, i)
 		}
 	}
-	if g.persistent {
+	if g.signed {
 		g.response.Nonce, g.response.ResponseID = x.challenge.Nonce, random(responseIDLen)
 		g.response.SigningChain = x.server.authority.playReady.signerChain.Raw
+	}
+	if x.server.playReady.Acknowledgements {
+		g.response.Transaction = newTransaction()
+	}
+	if x.server.playReady.RevocationInfo {
+		list := x.server.authority.playReady.revocations
+		g.response.Revocation = []soap.RevocationData{{ID: list.ID.Base64(), Data: list.Raw}}
 	}
 	return g
 }
@@ -197,7 +227,7 @@ func nthRightsID(nonce []byte, i int) (id [16]byte) {
 	return id
 }
 
-// seal makes the licenses and writes the response, signed if a license is persistent.
+// seal makes the licenses and writes the response, signed or not.
 func (g *playReadyResponse) seal() ([]byte, error) {
 	r := g.response
 	for _, l := range g.licenses {
@@ -207,29 +237,33 @@ func (g *playReadyResponse) seal() ([]byte, error) {
 		}
 		r.Licenses = append(r.Licenses, license)
 	}
-	text := r.Text(g.persistent)
+	text := r.Text(g.signed)
 	if g.text != nil {
 		text = g.text(text)
 	}
 	var info string
 	var signature []byte
-	if g.persistent {
+	if g.signed {
 		info = soap.SignedInfo(soap.Digest(text))
 		var err error
 		if signature, err = g.signer.Sign([]byte(info)); err != nil {
 			return nil, fmt.Errorf("sign response: %w", err)
 		}
 	}
+	if g.tampered != nil {
+		text = g.tampered(text)
+	}
 	return soap.ResponseBody(text, info, signature), nil
 }
 
 // seal makes the XMR license: a fresh integrity key, the content key encrypted with it, the CMAC (sheet playready.md §9).
 func (l *playReadyLicense) seal() ([]byte, error) {
-	encrypted, integrity, err := l.encrypt()
-	if err != nil {
-		return nil, err
+	if l.encrypted == nil {
+		if err := l.encrypt(); err != nil {
+			return nil, err
+		}
 	}
-	outer := l.grant.Tree(encrypted)
+	integrity, outer := l.encrypted.integrity, l.grant.Tree(l.encrypted.bytes)
 	if l.tree != nil {
 		l.tree(outer)
 	}
@@ -251,11 +285,19 @@ func (l *playReadyLicense) seal() ([]byte, error) {
 	return license, nil
 }
 
-func (l *playReadyLicense) encrypt() ([]byte, secret.Bytes, error) {
+// encrypt encrypts the content key, anew if it was before.
+func (l *playReadyLicense) encrypt() error {
+	e := &encryptedKey{}
+	var err error
 	if l.integrity == nil {
-		return xmr.EncryptKey(l.device, l.key)
+		e.bytes, e.integrity, err = xmr.EncryptKey(l.device, l.key)
+	} else {
+		e.integrity = l.integrity()
+		e.bytes, err = l.device.EncryptX(secret.New(slices.Concat(e.integrity.Reveal(), l.key.Reveal())))
 	}
-	integrity := l.integrity()
-	encrypted, err := l.device.EncryptX(secret.New(slices.Concat(integrity.Reveal(), l.key.Reveal())))
-	return encrypted, integrity, err
+	if err != nil {
+		return err
+	}
+	l.encrypted = e
+	return nil
 }

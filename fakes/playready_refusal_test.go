@@ -247,13 +247,18 @@ func defects(t *testing.T) []defect {
 		{"signature", "request-signature", func(a *prAsk) { a.sign = func(b []byte) []byte { return flip(b, 5) } }},
 		{"encrypted key", "encrypted-data", la(func(la *soap.LA) { la.EncryptedKey = randomBytes(128) })},
 		{"chain", "certificate-chain", func(a *prAsk) { a.chain = func(chain []byte) []byte { return flip(chain, 60) } }},
+		{"revocation", "device-revoked", func(a *prAsk) { a.device = authority(t, trusted).RevokedPlayReadyDevice() }},
 		{"binding", "signing-key", func(a *prAsk) { a.signer = other }},
 		{"version", "protocol-version", la(func(la *soap.LA) { la.Version = "99" })},
 		{"nonce", "license-nonce", la(func(la *soap.LA) { la.Nonce = "AAAA" })},
 		{"client time", "client-time", la(func(la *soap.LA) { la.ClientTime = "1600000000" })},
 		{"header", "header", header(`"4.2.0.0"`, `"4.9.0.0"`)},
 		{"checksum", "checksum", header(` VALUE="`, ` CHECKSUM="AAAAAAAAAAA=" VALUE="`)},
-		{"security level", "security-level", func(a *prAsk) { a.device = low }},
+		{"security level", "security-level", func(a *prAsk) {
+			if a.device.Chain() == nil { // which is revoked
+				a.device = low
+			}
+		}},
 		{"unknown KID", "unknown-content", header(guidText(kid0), guidText(unknown))},
 	}
 }

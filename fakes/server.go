@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"keyflow/drm"
+	"keyflow/drm/playready/bcert"
 	"keyflow/drm/secret"
 	"keyflow/drm/widevine/chain"
 )
@@ -57,6 +58,8 @@ type Options struct {
 	Tracks map[drm.KID]Track
 	// Policy is that of every license unless its tracks have their own; nil: playback is allowed, for two hours from the license's start.
 	Policy *drm.Policy
+	// PlayReady is how the PlayReady license service is set up.
+	PlayReady PlayReadyOptions
 	// ExpressPlay is the stand-in for that provider's services, which every server has beside its plain license service.
 	ExpressPlay ExpressPlay
 	// Faults are set from the start.
@@ -98,7 +101,10 @@ type Server struct {
 	chains  *chainCache[*chain.Certificate]
 	spoilt  spoiltCertificates
 
+	playReady       PlayReadyOptions
 	playReadyChains *chainCache[playReadyDevice]
+	revoked         map[[sha256.Size]byte]bool // by digest, see bcert.Certificate
+	transactions    transactions
 
 	protocol, management *endpoint
 	secure               *endpoint // of a stand-in, else nil
@@ -181,6 +187,7 @@ func newServer(ctx context.Context, o Options) (*Server, error) {
 		chains: newWidevineChains(o.Authority), playReadyChains: newPlayReadyChains(o.Authority), instead: replacements(),
 		spoilt: newSpoiltCertificates(o.Authority), stopped: make(chan struct{}),
 		customer: o.ExpressPlay.customer(o.Authority), tokens: newTokenKeys(o.Authority),
+		playReady: o.PlayReady, revoked: bcert.Revoked(o.Authority.playReady.revocations),
 	}
 	for _, kid := range o.DeriveKIDs {
 		s.keys[kid] = o.Authority.ContentKey(kid)

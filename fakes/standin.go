@@ -26,24 +26,55 @@ type StandInInfo struct {
 // zero role is that of a server under its own address.
 type role struct {
 	StandInInfo
-	// licenseHosts has the host of the license URL that the token service of a host names.
-	licenseHosts map[string]string
+	services []hostPair // each host answers for its own service alone; none: every host for all
 	// paths are where all requests go, by the system of the profile; none: where they ask to go.
 	paths map[drm.System]string
 	path  string // of the profile that it stands in for
+}
+
+// hostPair is a token service and the license service that it names, by their hosts.
+type hostPair struct {
+	system         drm.System
+	token, license string
+}
+
+// licenseHost returns the host of the license URL that the token service of a host names.
+func (r role) licenseHost(token string) (string, bool) {
+	i := slices.IndexFunc(r.services, func(s hostPair) bool { return s.token == token })
+	if i < 0 {
+		return "", false
+	}
+	return r.services[i].license, true
+}
+
+// has reports whether a host serves a path. A host that is no service's, such as the server's own address, serves all.
+func (r role) has(host, path string) bool {
+	for _, s := range r.services {
+		switch host {
+		case s.token:
+			return path == expressPlayIssuePathOf(s.system)
+		case s.license:
+			return path == expressPlayLicensePathOf(s.system)
+		}
+	}
+	return true
 }
 
 // roles are the stand-ins. A provider without services of its own is plain: a license server at any path of any host.
 func roles() []role {
 	return []role{
 		{
-			StandInInfo: StandInInfo{Name: "expressplay", Title: "ExpressPlay: token and license services", Systems: []drm.System{drm.Widevine}},
-			// Sheet providers.md §2.1 has the first two and, for PlayReady, the license host of the test environment, which
-			// tells that of Widevine; §5.1 has the token host in China.
-			licenseHosts: map[string]string{
-				"wv-gen.test.expressplay.com":    "wv.test.expressplay.com",
-				"wv-gen.service.expressplay.com": "wv.service.expressplay.com",
-				"wv-gen.service.expressplay.cn":  "wv.service.expressplay.cn",
+			StandInInfo: StandInInfo{Name: "expressplay", Title: "ExpressPlay: token and license services", Systems: []drm.System{drm.Widevine, drm.PlayReady}},
+			// Sheet providers.md §2.1 has all token hosts, and the license hosts of Widevine in Europe and of PlayReady in Europe
+			// and the test environment. The other three, those in China among them, follow from these by analogy. The document
+			// has the license URL of PlayReady in Europe in plain http; here all are https.
+			services: []hostPair{
+				{drm.Widevine, "wv-gen.test.expressplay.com", "wv.test.expressplay.com"},
+				{drm.Widevine, "wv-gen.service.expressplay.com", "wv.service.expressplay.com"},
+				{drm.Widevine, "wv-gen.service.expressplay.cn", "wv.service.expressplay.cn"},
+				{drm.PlayReady, "pr-gen.test.expressplay.com", "pr.test.expressplay.com"},
+				{drm.PlayReady, "pr-gen.service.expressplay.com", "pr.service.expressplay.com"},
+				{drm.PlayReady, "pr-gen.service.expressplay.cn", "pr.service.expressplay.cn"},
 			},
 		},
 		{
@@ -64,8 +95,8 @@ func StandIns() []StandInInfo {
 
 func (r role) info() StandInInfo {
 	info := r.StandInInfo
-	for token, license := range r.licenseHosts {
-		info.Hosts = append(info.Hosts, token, license)
+	for _, s := range r.services {
+		info.Hosts = append(info.Hosts, s.token, s.license)
 	}
 	slices.Sort(info.Hosts)
 	return info

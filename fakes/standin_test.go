@@ -87,6 +87,53 @@ func TestStandInForExpressPlay(t *testing.T) {
 	}
 }
 
+// TestStandInForExpressPlayPlayReady walks the road for PlayReady under the provider's own names, in all three environments.
+func TestStandInForExpressPlayPlayReady(t *testing.T) {
+	t.Parallel()
+	s, c := startStandIn(t, fakes.StandInOptions{Options: fakes.Options{Clock: atRequestTime}, Provider: "expressplay", System: drm.PlayReady})
+	form := prParameters(s.Server(), map[string]string{"customerAuthenticator": account}).Encode()
+	for token, license := range map[string]string{
+		"pr-gen.test.expressplay.com": "pr.test.expressplay.com", "pr-gen.service.expressplay.com": "pr.service.expressplay.com",
+		"pr-gen.service.expressplay.cn": "pr.service.expressplay.cn",
+	} {
+		status, answer, err := postTo(t, c, "https://"+token+"/hms/pr/token", "application/x-www-form-urlencoded", form)
+		must(t, err)
+		isTrue(t, status == 200)
+		at := "https://" + license + "/playready/RightsManager.asmx"
+		bought := prTokenIn(t, at, []byte(answer))
+		r := prAsk{header: header42(kid0)}.make(t)
+		status, answer, err = postTo(t, c, at+"?ExpressPlayToken="+bought, "text/xml", r.body)
+		must(t, err)
+		o, err := openPlayReady(r, []byte(answer))
+		if status != 200 || err != nil || !sameKIDs(o.kids(), kid0) {
+			t.Errorf("%s: HTTP %d, %v", license, status, err)
+		}
+		status, answer, err = postTo(t, c, at, "text/xml", r.body)
+		must(t, err)
+		if status != 500 || !strings.Contains(answer, "Error -2017") || !strings.Contains(answer, "<faultactor>"+at+"</faultactor>") {
+			t.Errorf("%s without a token: HTTP %d, %s", license, status, answer)
+		}
+	}
+}
+
+// TestStandInHostsServeTheirOwn: no host of a provider serves another one's path, or the plain server's, which wants no token.
+func TestStandInHostsServeTheirOwn(t *testing.T) {
+	t.Parallel()
+	s, c := startStandIn(t, fakes.StandInOptions{Provider: "expressplay"})
+	for _, to := range []string{
+		"https://pr.test.expressplay.com/playready/rightsmanager.asmx", "https://wv.test.expressplay.com/widevine/license",
+		"https://wv-gen.test.expressplay.com/hms/pr/token", "https://pr-gen.test.expressplay.com/hms/wv/token",
+		"https://pr.test.expressplay.com/hms/pr/token", "https://pr-gen.test.expressplay.com/playready/RightsManager.asmx",
+		"https://wv.test.expressplay.com/playready/RightsManager.asmx", "https://pr.service.expressplay.com/hms/wv/rights/",
+	} {
+		status, answer, err := postTo(t, c, to, "application/octet-stream", string(keyRequest(t)))
+		must(t, err)
+		if status != http.StatusNotFound || lastRecord(t, s.Server()).Reason != "path" {
+			t.Errorf("%s: HTTP %d, %s", to, status, answer)
+		}
+	}
+}
+
 // TestStandInLetsNothingOut: hosts that nobody named are errors, and only the run's authority is trusted.
 func TestStandInLetsNothingOut(t *testing.T) {
 	t.Parallel()
