@@ -29,7 +29,10 @@ func (r *run) report() (*reports.Load, error) {
 		return load, fmt.Errorf("record times: %w", r.books.err)
 	}
 	var err error
-	if load.Operations, err = r.books.report(); err != nil {
+	if load.Operations, err = r.books.operations.report(); err != nil {
+		return load, err
+	}
+	if load.Shares, err = r.shares(); err != nil {
 		return load, err
 	}
 	if load.Seconds, err = r.books.timeline.list(r.verifier.bySecond); err != nil {
@@ -65,7 +68,7 @@ func (r *run) balanced() bool {
 	b, v := r.books, r.verifier
 	released, sent := r.pacer.released.Load(), r.sender.sent.Load()
 	answered, failed := b.answered.Load(), b.failed.Load()
-	latencies, lags := b.timedCounts()
+	latencies, lags := b.operations.counts()
 	return released+r.pacer.withheld == r.total &&
 		b.results.Load() == released &&
 		b.lost == 0 &&
@@ -77,7 +80,8 @@ func (r *run) balanced() bool {
 		v.verified.Load()+v.passed.Load()+v.wrong.Load() == v.judged.Load() &&
 		v.reasons.sum() == v.wrong.Load() &&
 		lags == sent &&
-		latencies == answered+b.classes[classTimeout]
+		latencies == answered+b.classes[classTimeout] &&
+		r.sharesBalance()
 }
 
 // span returns the time in which the rate was achieved: the plan's duration, or up to the last request if that was sent
@@ -130,6 +134,6 @@ func (r *run) limits(load *reports.Load) []string {
 	add(r.books.overflow, fmt.Sprintf("%%d answers found the verification queue (%d MiB) full and are unverified", r.config.VerifyBytes>>20))
 	add(r.verifier.unjudged.Load(), "%d answers are unverified because the run was cut short")
 	add(r.books.classes[string(provider.ReasonExhausted)], "%d requests found no free port, file or buffer on this machine")
-	add(r.books.beyond(), "%d times were longer than "+HistogramMax.String()+" and are recorded as that")
+	add(r.books.operations.beyond(), "%d times were longer than "+HistogramMax.String()+" and are recorded as that")
 	return why
 }

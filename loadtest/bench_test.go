@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"strconv"
 	"testing"
 	"time"
 
@@ -25,23 +24,23 @@ func (f transportFunc) RoundTrip(r *http.Request) (*http.Response, error) { retu
 func BenchmarkHotPath(b *testing.B) {
 	c := testConfig(1_000_000, time.Hour)
 	c.Verify, c.Workers = VerifyNone, 1
-	c, err := c.prepare()
+	c, mix, err := c.prepare()
 	if err != nil {
 		b.Fatal(err)
 	}
-	r := newRun(context.Background(), c)
+	r := newRun(context.Background(), c, mix)
 	defer r.close()
 	r.pacer.began = time.Now()
 	body := bytes.Repeat([]byte("x"), 1<<10)
 	header := http.Header{"Content-Type": {"application/octet-stream"}}
-	r.sender.base = transportFunc(func(*http.Request) (*http.Response, error) {
+	r.sender.bases[0] = transportFunc(func(*http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: 200, Header: header, ContentLength: int64(len(body)), Body: io.NopCloser(bytes.NewReader(body))}, nil
 	})
 	message := drm.Message{Kind: drm.KindLicense, Body: body}
 	b.ReportAllocs()
 	var seq int
 	for b.Loop() {
-		r.minter.ring <- &flight{message: message, request: c.Profile.Build(nil, message, provider.At{})}
+		r.minter.place(int64(seq)) <- &flight{message: message, seq: int64(seq % 1000), request: c.Shares[0].Profile.Build(nil, message, provider.At{})}
 		var target vegeta.Target
 		if err := r.target(&target); err != nil {
 			b.Fatal(err)
@@ -50,7 +49,6 @@ func BenchmarkHotPath(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		request.Header.Set("X-Vegeta-Seq", strconv.Itoa(seq%1000))
 		if _, err := r.sender.RoundTrip(request); err != nil {
 			b.Fatal(err)
 		}
@@ -68,10 +66,10 @@ func BenchmarkRun(b *testing.B) {
 	}))
 	defer server.Close()
 	c := testConfig(1_000_000, time.Duration(b.N)*time.Microsecond)
-	c.Profile.Request.URL = server.URL
+	c.Shares[0].Profile.Request.URL = server.URL
 	c.Verify, c.Workers = VerifyNone, 64
 	body := bytes.Repeat([]byte("x"), 2<<10)
-	c.Source = func(context.Context) (Fresh, error) {
+	c.Shares[0].Source = func(context.Context) (Fresh, error) {
 		return Fresh{Message: drm.Message{Kind: drm.KindLicense, Body: bytes.Clone(body)}}, nil
 	}
 	b.ReportAllocs()

@@ -1,13 +1,8 @@
 package loadtest
 
 import (
-	"maps"
-	"slices"
 	"sync/atomic"
 	"time"
-
-	"keyflow/drm"
-	"keyflow/reports"
 )
 
 // books is the consumer of an attack: it takes a flight for each of vegeta's results and enters it. It counts apart from
@@ -30,19 +25,29 @@ type books struct {
 	last       time.Duration // when the last request was sent
 	classes    tally
 	samples    samples
-	operations map[drm.Kind]*operation
+	operations operations
 	timeline   timeline
+	shares     []shareBook
 	err        error // of a histogram; the first one
 }
 
-// operation holds the times of one kind of message.
-type operation struct{ latency, service, lag *histogram }
+// shareBook counts the flights of one share, beside the totals: the one can be held against the other.
+type shareBook struct {
+	answered, refused, queued, skipped, overflow int64
+
+	classes    tally
+	operations operations
+}
 
 func newBooks(c Config, v *verifier) *books {
-	return &books{
+	b := &books{
 		plan: c.Plan, verify: c.Verify, verifier: v,
-		classes: tally{}, samples: samples{}, operations: map[drm.Kind]*operation{}, timeline: timeline{plan: c.Plan},
+		classes: tally{}, samples: newSamples(c.Shares), operations: operations{}, timeline: timeline{plan: c.Plan},
 	}
+	for range c.Shares {
+		b.shares = append(b.shares, shareBook{classes: tally{}, operations: operations{}})
+	}
+	return b
 }
 
 // enter takes the flight that belongs to the result that vegeta has just delivered. The sender put it into finished
@@ -59,85 +64,40 @@ func (b *books) enter(finished <-chan *flight) {
 
 func (b *books) record(f *flight) {
 	f.request = nil
+	share := &b.shares[f.share]
 	if f.refused {
 		b.refused++
+		share.refused++
 		return
 	}
 	b.last = max(b.last, f.sent)
-	b.time(f)
+	due := b.plan.Due(f.seq)
+	b.note(b.operations.record(f, due))
+	b.note(share.operations.record(f, due))
+	b.note(b.timeline.record(f))
 	if class := f.failure.class; class != "" {
 		b.failed.Add(1)
-		class = b.classes.add(class)
-		b.samples.add(class, b.plan.Number(f.seq), f.failure.expected, f.failure.seen)
+		b.samples.add(b.classes.add(class), f.share, b.plan.Number(f.seq), f.failure.expected, f.failure.seen)
+		share.classes.add(class)
 		return
 	}
 	b.answered.Add(1)
+	share.answered++
 	switch {
 	case b.verify == VerifyNone:
 		b.skipped++
+		share.skipped++
 	case b.verifier.offer(f):
 		b.queued++
+		share.queued++
 	default:
 		b.overflow++
+		share.overflow++
 	}
-}
-
-func (b *books) time(f *flight) {
-	op := b.operations[f.message.Kind]
-	if op == nil {
-		op = &operation{newHistogram(), newHistogram(), newHistogram()}
-		b.operations[f.message.Kind] = op
-	}
-	due := b.plan.Due(f.seq)
-	b.note(op.lag.record(f.sent - due))
-	if f.timed() {
-		b.note(op.latency.record(f.done - due))
-		b.note(op.service.record(f.done - f.sent))
-	}
-	b.note(b.timeline.record(f))
 }
 
 func (b *books) note(err error) {
 	if b.err == nil {
 		b.err = err
 	}
-}
-
-// report returns the operations in the order of their names.
-func (b *books) report() ([]reports.Operation, error) {
-	var list []reports.Operation
-	for _, kind := range slices.Sorted(maps.Keys(b.operations)) {
-		op := b.operations[kind]
-		r := reports.Operation{Name: string(kind)}
-		for _, part := range []struct {
-			to   *reports.Percentiles
-			from *histogram
-		}{{&r.Latency, op.latency}, {&r.Service, op.service}, {&r.Lag, op.lag}} {
-			p, err := part.from.percentiles()
-			if err != nil {
-				return nil, err
-			}
-			*part.to = p
-		}
-		list = append(list, r)
-	}
-	return list, nil
-}
-
-// beyond returns the number of times that were too long for a histogram.
-func (b *books) beyond() int64 {
-	var n int64
-	for _, op := range b.operations {
-		n += op.latency.beyond + op.service.beyond + op.lag.beyond
-	}
-	return n
-}
-
-// timedCounts returns how many latencies and how many lags were recorded.
-func (b *books) timedCounts() (latencies, lags int64) {
-	for _, op := range b.operations {
-		latencies += op.latency.h.TotalCount()
-		lags += op.lag.h.TotalCount()
-	}
-	return latencies, lags
 }

@@ -14,29 +14,37 @@ import (
 
 func testConfig(rate int64, d time.Duration) Config {
 	return Config{
-		Plan:    Plan{Rate: Rate{Freq: rate, Per: time.Second}, Duration: d},
-		Profile: &provider.Profile{Request: provider.Endpoint{URL: "http://127.0.0.1:1/"}, Response: provider.Response{OKStatus: []int{200}, MaxBytes: 1 << 10}},
-		Source:  func(context.Context) (Fresh, error) { return Fresh{Message: drm.Message{Kind: drm.KindLicense}}, nil },
-		Judge:   func(_ drm.Message, _ []byte, d drm.Depth) drm.Verdict { return drm.Verdict{Depth: d} },
+		Plan: Plan{Rate: Rate{Freq: rate, Per: time.Second}, Duration: d},
+		Shares: []Share{{
+			Profile: &provider.Profile{Request: provider.Endpoint{URL: "http://127.0.0.1:1/"}, Response: provider.Response{OKStatus: []int{200}, MaxBytes: 1 << 10}},
+			Source:  func(context.Context) (Fresh, error) { return Fresh{Message: drm.Message{Kind: drm.KindLicense}}, nil },
+			Weight:  1,
+		}},
+		Judge: func(_ drm.Message, _ []byte, d drm.Depth) drm.Verdict { return drm.Verdict{Depth: d} },
 	}
 }
 
-// settled returns a run after twenty requests that went well, without a network.
+// settled returns a run of two shares after twenty requests that went well, without a network.
 func settled(t *testing.T) *run {
 	t.Helper()
 	const n int64 = 20
-	c, err := testConfig(n, time.Second).prepare()
+	c := testConfig(n, time.Second)
+	c.Shares = append(c.Shares, c.Shares[0])
+	c.Shares[0].Weight = 3
+	c, mix, err := c.prepare()
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := newRun(context.Background(), c)
+	r := newRun(context.Background(), c, mix)
 	t.Cleanup(r.close)
 	r.verifier.start(1)
 	for i := range n {
 		r.pacer.released.Add(1)
 		r.sender.sent.Add(1)
+		share := mix.Share(c.Plan, i)
+		r.sender.sentBy[share].Add(1)
 		due := c.Plan.Due(i)
-		r.finished <- &flight{seq: i, message: drm.Message{Kind: drm.KindLicense}, sent: due + 1, done: due + 2, answer: []byte("x")}
+		r.finished <- &flight{seq: i, share: share, message: drm.Message{Kind: drm.KindLicense}, sent: due + 1, done: due + 2, answer: []byte("x")}
 		r.books.enter(r.finished)
 	}
 	r.verifier.drain()
@@ -71,6 +79,25 @@ func TestBalanceNoticesEveryLoss(t *testing.T) {
 		"a latency":      func(r *run) { _ = r.books.operations[drm.KindLicense].latency.record(1) },
 		"a lag":          func(r *run) { _ = r.books.operations[drm.KindLicense].lag.record(1) },
 		"a whole flight": func(r *run) { r.pacer.released.Add(1); r.sender.sent.Add(1) },
+
+		"planned of a share":    func(r *run) { r.minter.planned[1]-- },
+		"sent of a share":       func(r *run) { r.sender.sentBy[1].Add(-1) },
+		"sent as another":       func(r *run) { r.sender.sentBy[1].Add(-1); r.sender.sentBy[0].Add(1) },
+		"refused of a share":    func(r *run) { r.books.shares[1].refused++ },
+		"answered of a share":   func(r *run) { r.books.shares[1].answered-- },
+		"answered as another":   func(r *run) { r.books.shares[1].answered--; r.books.shares[0].answered++ },
+		"class of a share":      func(r *run) { r.books.shares[1].classes.add("dns") },
+		"queued of a share":     func(r *run) { r.books.shares[1].queued-- },
+		"skipped of a share":    func(r *run) { r.books.shares[1].queued--; r.books.shares[1].skipped++ },
+		"overflow of a share":   func(r *run) { r.books.shares[1].queued--; r.books.shares[1].overflow++ },
+		"verified of a share":   func(r *run) { r.verifier.shares[1].verified.Add(-1) },
+		"passed of a share":     func(r *run) { r.verifier.shares[1].verified.Add(-1); r.verifier.shares[1].passed.Add(1) },
+		"wrong of a share":      func(r *run) { r.verifier.shares[1].wrong.Add(1) },
+		"unjudged of a share":   func(r *run) { r.verifier.shares[1].unjudged.Add(1) },
+		"reason of a share":     func(r *run) { r.verifier.shares[1].reasons.add("x") },
+		"a latency of a share":  func(r *run) { _ = r.books.shares[1].operations[drm.KindLicense].latency.record(1) },
+		"a lag of a share":      func(r *run) { _ = r.books.shares[1].operations[drm.KindLicense].lag.record(1) },
+		"a flight of one share": func(r *run) { f := r.books.shares[1]; r.books.shares[1], r.books.shares[0] = r.books.shares[0], f },
 	} {
 		r := settled(t)
 		lose(r)
@@ -122,10 +149,10 @@ func TestTimelineDropsHistograms(t *testing.T) {
 
 func TestTallyIsBounded(t *testing.T) {
 	t.Parallel()
-	counts, kept := tally{}, samples{}
+	counts, kept := tally{}, newSamples(nil)
 	for i := range 10_000 {
 		class := counts.add(fmt.Sprintf("dial 127.0.0.1:%d", i))
-		kept.add(class, int64(i), "", "")
+		kept.add(class, 0, int64(i), "", "")
 	}
 	if len(counts) > maxClasses+1 || counts.sum() != 10_000 || counts[classOther] != 10_000-maxClasses {
 		t.Errorf("%d classes, %d counted, %d of them other", len(counts), counts.sum(), counts[classOther])

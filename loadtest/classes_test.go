@@ -157,9 +157,9 @@ func TestClassRefused(t *testing.T) {
 	}()
 	c := config(t, "http://"+listener.Addr().String(), "100/s", 100*time.Millisecond)
 	c.Workers = 1
-	mint := c.Source
+	mint := c.Shares[0].Source
 	var first sync.Once
-	c.Source = func(ctx context.Context) (loadtest.Fresh, error) {
+	c.Shares[0].Source = func(ctx context.Context) (loadtest.Fresh, error) {
 		isFirst := false
 		first.Do(func() { isFirst = true })
 		if !isFirst { // the attack does not begin before all are minted
@@ -208,7 +208,7 @@ func TestUnreachable(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			cfg := config(t, c.url, "100/s", time.Second)
-			cfg.Dial = c.dial
+			cfg.Shares[0].Network = &loadtest.Network{Dial: c.dial}
 			load, err := loadtest.Run(bounded(t), cfg)
 			var typed *loadtest.UnreachableError
 			if !errors.As(err, &typed) || typed.Class != c.class || typed.Address == "" {

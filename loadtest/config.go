@@ -8,18 +8,20 @@
 // Nothing is lost: planned = sent + not sent, sent = answered + failed, answered = verified + unverified + wrong. Memory
 // is bounded whatever the length of a run, but for about 1 KB per second of it for the report.
 //
-// Durations are measured with the machine's monotonic clock; [Config.Clock] dates the requests only.
+// A run may mix requests of several profiles: each is a [Share], and a [Mix] says whose request is due when. What holds
+// for all requests holds for those of each share, and the shares add up to the whole.
+//
+// Durations are measured with the machine's monotonic clock; [Share.Clock] dates the requests only.
 package loadtest
 
 import (
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"keyflow/drm"
-	"keyflow/drm/provider"
 )
 
 // The defaults of a [Config], and the bounds of what it computes.
@@ -36,11 +38,10 @@ const (
 	cutoff                     = 5 * time.Second // default Grace
 )
 
-// Config is one load run. Plan, Profile and Source are needed, and Judge unless Verify is [VerifyNone].
+// Config is one load run. Plan and Shares are needed, and Judge unless Verify is [VerifyNone].
 type Config struct {
-	Plan    Plan
-	Profile *provider.Profile
-	Source  Source
+	Plan   Plan
+	Shares []Share // of the plan's requests, in proportion to their weights
 
 	Judge  Judge
 	Expect map[drm.KID]drm.Fingerprint // of the content keys that are known; a license with another one is wrong
@@ -49,25 +50,26 @@ type Config struct {
 	VerifyBytes int64
 
 	Workers   int           // requests in flight, and connections; 0 computes it from the rate
-	MintAhead int           // requests minted before they are due; 0 computes it from the rate
+	MintAhead int           // requests minted before they are due, in whole cycles of the mix; 0 computes it from the rate
 	Timeout   time.Duration // of one request, from sending to the last byte of the answer
 	Grace     time.Duration // for requests in flight and unjudged answers when the context ends early
 
-	Dial  Dial        // nil: the network
-	TLS   *tls.Config // nil: the system's roots; ALPN is always http/1.1
-	Clock drm.Clock   // nil: the machine's
-	Seed  int64       // of the verification sample
-	SLOs  []SLO       // beside the implied ones
+	Seed int64 // of the verification sample
+	SLOs []SLO // beside the implied ones
 
 	// Progress is called at most four times a second, and once at the end, by one goroutine.
 	Progress func(Progress)
 }
 
 // prepare fills in the defaults and reports everything that is wrong with the configuration.
-func (c Config) prepare() (Config, error) {
+func (c Config) prepare() (Config, Mix, error) {
 	err := c.validate()
 	if err != nil {
-		return c, fmt.Errorf("load configuration: %w", err)
+		return c, Mix{}, fmt.Errorf("load configuration: %w", err)
+	}
+	mix, err := mixOf(c.Shares)
+	if err != nil {
+		return c, Mix{}, fmt.Errorf("load configuration: %w", err)
 	}
 	rate, total := c.Plan.PerSecond(), c.Plan.Total()
 	if c.Workers == 0 {
@@ -77,6 +79,8 @@ func (c Config) prepare() (Config, error) {
 		c.MintAhead = int(clamp(math.Ceil(rate*mintAheadSeconds), minMintAhead, maxMintAhead))
 	}
 	c.Workers = int(max(1, min(int64(c.Workers), total)))
+	// In whole cycles, so that what is held ahead has every share, and a place in the ring always the same one.
+	c.MintAhead += int(mix.Cycle()-1) - (c.MintAhead-1)%int(mix.Cycle())
 	c.MintAhead = int(max(1, min(int64(c.MintAhead), total)))
 	if c.Timeout == 0 {
 		c.Timeout = DefaultTimeout
@@ -87,10 +91,13 @@ func (c Config) prepare() (Config, error) {
 	if c.VerifyBytes == 0 {
 		c.VerifyBytes = DefaultVerifyBytes
 	}
-	if c.Clock == nil {
-		c.Clock = drm.SystemClock
+	c.Shares = slices.Clone(c.Shares)
+	for i := range c.Shares {
+		if c.Shares[i].Clock == nil {
+			c.Shares[i].Clock = drm.SystemClock
+		}
 	}
-	return c, nil
+	return c, mix, nil
 }
 
 func (c Config) validate() error {
@@ -100,9 +107,11 @@ func (c Config) validate() error {
 			errs = append(errs, fmt.Errorf(format, args...))
 		}
 	}
-	check(c.Profile != nil, "no profile")
-	check(c.Profile == nil || c.Profile.Response.MaxBytes > 0, "the profile does not bound an answer's size")
-	check(c.Source != nil, "no source of key requests")
+	check(len(c.Shares) > 0, "no shares")
+	for i, s := range c.Shares {
+		err := s.validate()
+		check(err == nil, "share %d: %w", i, err)
+	}
 	check(c.Judge != nil || c.Verify == VerifyNone, "no judge for verify %s", c.Verify)
 	check(c.Verify >= VerifyAll && c.Verify <= VerifyNone, "verify share %d is out of range", int32(c.Verify))
 	check(c.Workers >= 0 && c.Workers <= limitWorkers, "%d workers are out of range", c.Workers)

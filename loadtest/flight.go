@@ -15,9 +15,9 @@ type flight struct {
 	message drm.Message
 	lease   *provider.Lease
 	request *provider.Request // nil once the flight has ended
-	number  int64             // in minting order
+	seq     int64             // within the plan or slice
+	share   int
 
-	seq     int64         // within the plan or slice
 	refused bool          // released by the pacer, but the run was halted before it was sent
 	sent    time.Duration // since the run began, when it was handed to the transport
 	done    time.Duration // since the run began, when its answer was read or it failed

@@ -80,7 +80,7 @@ func serve(t testing.TB, h http.HandlerFunc) *server {
 func config(t testing.TB, url, rate string, d time.Duration) loadtest.Config {
 	t.Helper()
 	return loadtest.Config{
-		Plan: plan(t, rate, d), Profile: profile(url), Source: source(), Judge: judge,
+		Plan: plan(t, rate, d), Shares: []loadtest.Share{{Profile: profile(url), Source: source(), Weight: 1}}, Judge: judge,
 		Expect: map[drm.KID]drm.Fingerprint{kidA: "a"}, Workers: 32, Seed: 1,
 	}
 }

@@ -48,9 +48,9 @@ func TestRunRenewsLeases(t *testing.T) {
 	if p, err = p.Bind(provider.Environment{Clock: clock, Getenv: func(string) string { return "FAKE-token-" + time.Duration(tokens.Add(1)).String() }}); err != nil {
 		t.Fatal(err)
 	}
-	c.Profile, c.Clock, c.Workers = p, clock, 1
-	mint := c.Source
-	c.Source = func(ctx context.Context) (loadtest.Fresh, error) {
+	c.Shares[0].Profile, c.Shares[0].Clock, c.Workers = p, clock, 1
+	mint := c.Shares[0].Source
+	c.Shares[0].Source = func(ctx context.Context) (loadtest.Fresh, error) {
 		fresh, err := mint(ctx)
 		if err == nil {
 			fresh.Lease, err = p.Lease(ctx, provider.Need{})
@@ -86,9 +86,9 @@ func TestRunRefusesSpentLeases(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.Profile = p
-	mint := c.Source
-	c.Source = func(ctx context.Context) (loadtest.Fresh, error) {
+	c.Shares[0].Profile = p
+	mint := c.Shares[0].Source
+	c.Shares[0].Source = func(ctx context.Context) (loadtest.Fresh, error) {
 		fresh, err := mint(ctx)
 		fresh.Lease = lease
 		return fresh, err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"sync"
 	"sync/atomic"
@@ -35,29 +36,39 @@ func (e *MintError) Unwrap() error { return e.Err }
 
 // minter mints the plan's requests ahead of the attack into a bounded ring, each exactly once.
 type minter struct {
-	source  Source
-	profile *provider.Profile
-	clock   drm.Clock
+	shares  []Share
+	mix     Mix
+	plan    Plan
+	planned []int64 // requests of each share
 	total   int64
 	halt    *halt
 
-	ring    chan *flight
-	next    atomic.Int64
+	// ring has a place for each flight that may be minted ahead: flight n waits at n modulo its length, so that flights
+	// are taken in the order of the plan whatever order they are minted in.
+	ring    []chan *flight
+	next    atomic.Int64 // to be minted
 	minted  atomic.Int64
+	taken   atomic.Int64
 	starved atomic.Int64 // flights that were not there when they were due
 	workers sync.WaitGroup
 
-	first chan *url.URL // of the first request minted
-	ahead chan struct{} // closed when the ring has been full, or everything is minted
+	first []chan *url.URL // of the first request minted of each share
+	ahead chan struct{}   // closed when the ring has been full, or everything is minted
 
 	once sync.Once
 	err  *MintError // set before the halt
 }
 
-func newMinter(c Config, total int64, h *halt) *minter {
+func newMinter(c Config, mix Mix, total int64, h *halt) *minter {
 	m := &minter{
-		source: c.Source, profile: c.Profile, clock: c.Clock, total: total, halt: h,
-		ring: make(chan *flight, c.MintAhead), first: make(chan *url.URL, 1), ahead: make(chan struct{}),
+		shares: c.Shares, mix: mix, plan: c.Plan, planned: mix.Counts(c.Plan, total), total: total, halt: h,
+		ring: make([]chan *flight, c.MintAhead), first: make([]chan *url.URL, len(c.Shares)), ahead: make(chan struct{}),
+	}
+	for i := range m.ring {
+		m.ring[i] = make(chan *flight, 1)
+	}
+	for i := range m.first {
+		m.first[i] = make(chan *url.URL, 1)
 	}
 	if total == 0 { // the slice of a plan that has fewer requests than slices
 		close(m.ahead)
@@ -84,23 +95,28 @@ func (m *minter) work(ctx context.Context) {
 			return
 		}
 		select {
-		case m.ring <- f:
+		case m.place(n) <- f:
 		case <-ctx.Done():
 			return
 		}
-		if m.minted.Add(1) == min(int64(cap(m.ring)), m.total) {
+		if m.minted.Add(1) == min(int64(len(m.ring)), m.total) {
 			close(m.ahead)
 		}
 	}
 }
 
+// place returns where flight n waits.
+func (m *minter) place(n int64) chan *flight { return m.ring[n%int64(len(m.ring))] }
+
 // mint makes one flight. The request is built here as well: building may sign a token, which is not the sender's work.
 func (m *minter) mint(ctx context.Context, n int64) (*flight, error) {
-	fresh, err := m.source(ctx)
+	index := m.mix.Share(m.plan, n)
+	share := &m.shares[index]
+	fresh, err := share.Source(ctx)
 	if err != nil {
 		return nil, err
 	}
-	request := m.profile.Build(fresh.Lease, fresh.Message, provider.At{Now: m.clock.Now(), Seq: uint64(n)})
+	request := share.Profile.Build(fresh.Lease, fresh.Message, provider.At{Now: share.Clock.Now(), Seq: uint64(n)})
 	u, err := url.Parse(request.URL)
 	if err != nil {
 		return nil, fmt.Errorf("license URL: %w", err)
@@ -112,19 +128,19 @@ func (m *minter) mint(ctx context.Context, n int64) (*flight, error) {
 		return nil, fmt.Errorf("license URL %q carries credentials; they belong in a header", u.Redacted())
 	}
 	select {
-	case m.first <- u:
+	case m.first[index] <- u:
 	default:
 	}
-	return &flight{message: fresh.Message, lease: fresh.Lease, request: request, number: n}, nil
+	return &flight{message: fresh.Message, lease: fresh.Lease, request: request, seq: n, share: index}, nil
 }
 
-// target returns the URL of the first request, nil if there will be none. It is called once.
-func (m *minter) target() *url.URL {
-	if m.total == 0 {
+// target returns the URL of the first request of a share, nil if there will be none. It is called once for each.
+func (m *minter) target(share int) *url.URL {
+	if m.planned[share] == 0 {
 		return nil
 	}
 	select {
-	case u := <-m.first:
+	case u := <-m.first[share]:
 		return u
 	case <-m.halt.soft.Done():
 		return nil
@@ -142,19 +158,32 @@ func (m *minter) fail(n int64, err error) {
 	})
 }
 
-// take returns the next flight, waiting for it if minting has not kept up. It returns nil when the run is halted.
+// refusedURL stands in a request that the sender refuses.
+const refusedURL = "http://refused.invalid/"
+
+// take returns the plan's next flight, waiting for it if minting has not kept up. It is due by now: there are never more
+// calls than requests were released. When the run is halted the flight is one to be refused.
 func (m *minter) take() *flight {
+	n := m.taken.Add(1) - 1
+	if f := m.wait(m.place(n)); f != nil {
+		return f
+	}
+	return &flight{seq: n, share: m.mix.Share(m.plan, n), refused: true, request: &provider.Request{Method: http.MethodPost, URL: refusedURL}}
+}
+
+// wait returns what comes to a place in the ring, nil when the run is halted.
+func (m *minter) wait(place <-chan *flight) *flight {
 	if m.halt.halted() {
 		return nil
 	}
 	select {
-	case f := <-m.ring:
+	case f := <-place:
 		return m.use(f)
 	default:
 	}
 	m.starved.Add(1)
 	select {
-	case f := <-m.ring:
+	case f := <-place:
 		return m.use(f)
 	case <-m.halt.soft.Done():
 		return nil
@@ -162,13 +191,13 @@ func (m *minter) take() *flight {
 }
 
 // use counts the use of the flight's lease. A flight whose lease has expired while it waited is minted anew: to send it
-// would blame the server for the wait.
+// would blame the server for the wait. It returns nil if the run has to be halted.
 func (m *minter) use(f *flight) *flight {
 	err := f.lease.Use(f.message.Kind)
 	var stale *provider.LeaseError
 	if errors.As(err, &stale) && stale.Class == provider.ErrorAuthExpired {
 		m.starved.Add(1)
-		number := f.number
+		number := f.seq
 		if f, err = m.mint(m.halt.soft, number); err == nil {
 			err = f.lease.Use(f.message.Kind)
 		}
@@ -178,7 +207,7 @@ func (m *minter) use(f *flight) *flight {
 		}
 	}
 	if err != nil {
-		m.fail(f.number, err)
+		m.fail(f.seq, err)
 		return nil
 	}
 	return f

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -12,7 +11,6 @@ import (
 
 	vegeta "github.com/tsenart/vegeta/v12/lib"
 
-	"keyflow/drm/provider"
 	"keyflow/reports"
 )
 
@@ -54,19 +52,19 @@ type Progress struct {
 
 // run is one load run in progress.
 type run struct {
-	config    Config
-	total     int64
-	halt      *halt
-	minter    *minter
-	pool      *connPool
-	transport *http.Transport
-	slots     *slots
-	pacer     *pacer
-	sender    *sender
-	finished  chan *flight
-	verifier  *verifier
-	books     *books
-	meter     *meter
+	config   Config
+	mix      Mix
+	total    int64
+	halt     *halt
+	minter   *minter
+	lanes    []*lane // of each share
+	slots    *slots
+	pacer    *pacer
+	sender   *sender
+	finished chan *flight
+	verifier *verifier
+	books    *books
+	meter    *meter
 
 	started     time.Time
 	phase       atomic.Value // string
@@ -81,11 +79,11 @@ type run struct {
 // could begin: *[UnreachableError] if no connection could be made, *[MintError] if the source failed. Any other error is
 // of the configuration, or the harness's own.
 func Run(ctx context.Context, c Config) (*reports.Load, error) {
-	c, err := c.prepare()
+	c, mix, err := c.prepare()
 	if err != nil {
 		return nil, err
 	}
-	r := newRun(ctx, c)
+	r := newRun(ctx, c, mix)
 	stopWatch := r.watch()
 	err = r.do()
 	r.verify()
@@ -95,21 +93,23 @@ func Run(ctx context.Context, c Config) (*reports.Load, error) {
 	return load, errors.Join(err, reportErr)
 }
 
-func newRun(ctx context.Context, c Config) *run {
-	r := &run{config: c, total: c.Plan.Total(), meter: startMeter(), started: time.Now()}
+func newRun(ctx context.Context, c Config, mix Mix) *run {
+	r := &run{config: c, mix: mix, total: c.Plan.Total(), meter: startMeter(), started: time.Now()}
 	r.phase.Store(PhaseMinting)
 	r.halt = newHalt(ctx, c.Grace)
-	r.minter = newMinter(c, r.total, r.halt)
-	r.pool = newConnPool(c.Dial, c.TLS)
-	r.transport = newTransport(c.Workers, r.pool)
+	r.minter = newMinter(c, mix, r.total, r.halt)
+	r.lanes = newLanes(c.Shares, c.Workers)
 	r.slots = newSlots(c.Workers)
 	r.finished = make(chan *flight, c.Workers)
 	r.verifier = newVerifier(c, r.halt.hard.Done())
 	r.books = newBooks(c, r.verifier)
 	r.pacer = &pacer{plan: c.Plan, total: r.total, workers: int64(c.Workers), halt: r.halt, settled: &r.books.results}
 	r.sender = &sender{
-		base: r.transport, slots: r.slots, pacer: r.pacer, profile: c.Profile,
-		timeout: c.Timeout, hard: r.halt.hard, finished: r.finished,
+		shares: c.Shares, slots: r.slots, pacer: r.pacer, timeout: c.Timeout, hard: r.halt.hard, finished: r.finished,
+		sentBy: make([]atomic.Int64, len(c.Shares)),
+	}
+	for _, l := range r.lanes {
+		r.sender.bases = append(r.sender.bases, l.transport)
 	}
 	return r
 }
@@ -123,7 +123,7 @@ func (r *run) do() error {
 	case <-r.minter.ahead:
 	case <-r.halt.soft.Done():
 	}
-	r.mintedAhead = len(r.minter.ring)
+	r.mintedAhead = int(r.minter.minted.Load())
 	r.verifier.start(max(1, procs/2))
 	r.phase.Store(PhaseRunning)
 	r.attack() // sends nothing if the run is halted by now, and says so
@@ -132,22 +132,6 @@ func (r *run) do() error {
 		return r.minter.err
 	}
 	return unreachable
-}
-
-// reach opens the connections. The first one tells whether there is anybody to answer.
-func (r *run) reach() error {
-	target := r.minter.target()
-	if target == nil {
-		return nil
-	}
-	e := endpointOf(target)
-	if _, err := r.pool.warm(r.halt.soft, e, 1); err != nil && !r.halt.halted() {
-		r.halt.stop(NotSentUnreachable)
-		return &UnreachableError{Address: e.address, Class: transportFailure(err).class, Err: err}
-	}
-	// Fewer than wanted is no error: the transport dials again when it needs one, and what fails then is counted.
-	_, _ = r.pool.warm(r.halt.soft, e, r.config.Workers-1)
-	return nil
 }
 
 // attack lets vegeta send what the pacer releases, until each of its results has been entered.
@@ -163,16 +147,10 @@ func (r *run) attack() {
 	}
 }
 
-// refusedURL stands in a request that the sender refuses.
-const refusedURL = "http://refused.invalid/"
-
 // target is the vegeta targeter. It takes a minted request from the ring and never returns an error: that would end the
 // attack with ticks that are neither sent nor accounted for. What must not be sent any more is refused by the sender.
 func (r *run) target(t *vegeta.Target) error {
 	f := r.minter.take()
-	if f == nil {
-		f = &flight{refused: true, request: &provider.Request{Method: http.MethodPost, URL: refusedURL}}
-	}
 	t.Method, t.URL, t.Body = f.request.Method, f.request.URL, f.request.Body
 	t.Header = r.slots.put(f)
 	return nil
@@ -190,8 +168,9 @@ func (r *run) verify() {
 func (r *run) close() {
 	r.phase.Store(PhaseDone)
 	r.halt.release()
-	r.transport.CloseIdleConnections()
-	r.pool.close()
+	for _, l := range r.lanes { // closing one twice does nothing
+		l.close()
+	}
 }
 
 // watch samples the heap and reports progress until the function it returns has been called.

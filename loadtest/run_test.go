@@ -144,8 +144,8 @@ func TestRunSendsWhatTheProfileBuilds(t *testing.T) {
 		answer(w, r)
 	})
 	c := config(t, s.URL, "200/s", 500*time.Millisecond)
-	mint := c.Source
-	c.Source = func(ctx context.Context) (loadtest.Fresh, error) {
+	mint := c.Shares[0].Source
+	c.Shares[0].Source = func(ctx context.Context) (loadtest.Fresh, error) {
 		m, err := mint(ctx)
 		mu.Lock()
 		bodies[string(m.Message.Body)]++
@@ -179,7 +179,7 @@ func TestRunWarmsConnections(t *testing.T) {
 	t.Cleanup(s.Close)
 	c := config(t, s.URL, "200/s", 300*time.Millisecond)
 	c.Workers = 8
-	c.TLS = trust(s.Server)
+	c.Shares[0].Network = &loadtest.Network{TLS: trust(s.Server)}
 	load, err := loadtest.Run(bounded(t), c)
 	if err != nil {
 		t.Fatal(err)
@@ -268,9 +268,9 @@ func TestRunCancelledWhileStarved(t *testing.T) {
 	s := serve(t, answer)
 	c := config(t, s.URL, "1000/s", 10*time.Second)
 	c.MintAhead, c.Workers = 3, 4
-	mint := c.Source
+	mint := c.Shares[0].Source
 	var n atomic.Int64
-	c.Source = func(ctx context.Context) (loadtest.Fresh, error) {
+	c.Shares[0].Source = func(ctx context.Context) (loadtest.Fresh, error) {
 		if n.Add(1) > 3 {
 			time.AfterFunc(200*time.Millisecond, cancel)
 			<-ctx.Done()
@@ -385,9 +385,9 @@ func TestRunMintFails(t *testing.T) {
 	for _, after := range []int64{0, 40} {
 		c := config(t, s.URL, "200/s", 2*time.Second)
 		c.MintAhead = 10
-		mint := c.Source
+		mint := c.Shares[0].Source
 		var n atomic.Int64
-		c.Source = func(ctx context.Context) (loadtest.Fresh, error) {
+		c.Shares[0].Source = func(ctx context.Context) (loadtest.Fresh, error) {
 			if n.Add(1) > after {
 				return loadtest.Fresh{}, broken
 			}
@@ -410,10 +410,10 @@ func TestRunStarved(t *testing.T) {
 	s := serve(t, answer)
 	c := config(t, s.URL, "400/s", 250*time.Millisecond)
 	c.MintAhead = 5
-	mint := c.Source
+	mint := c.Shares[0].Source
 	var n atomic.Int64
 	gate := make(chan struct{})
-	c.Source = func(ctx context.Context) (loadtest.Fresh, error) {
+	c.Shares[0].Source = func(ctx context.Context) (loadtest.Fresh, error) {
 		if n.Add(1) > 20 { // the rest is minted 200 ms after the 20th
 			select {
 			case <-gate:
@@ -487,9 +487,12 @@ func TestRunConfiguration(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(*loadtest.Config){
 		"plan":     func(c *loadtest.Config) { c.Plan.Duration = 0 },
-		"profile":  func(c *loadtest.Config) { c.Profile = nil },
-		"limit":    func(c *loadtest.Config) { c.Profile = &provider.Profile{} },
-		"source":   func(c *loadtest.Config) { c.Source = nil },
+		"shares":   func(c *loadtest.Config) { c.Shares = nil },
+		"weight":   func(c *loadtest.Config) { c.Shares[0].Weight = 0 },
+		"cycle":    func(c *loadtest.Config) { c.Shares = append(c.Shares, c.Shares[0]); c.Shares[1].Weight = 1000 },
+		"profile":  func(c *loadtest.Config) { c.Shares[0].Profile = nil },
+		"limit":    func(c *loadtest.Config) { c.Shares[0].Profile = &provider.Profile{} },
+		"source":   func(c *loadtest.Config) { c.Shares[0].Source = nil },
 		"judge":    func(c *loadtest.Config) { c.Judge = nil },
 		"verify":   func(c *loadtest.Config) { c.Verify = -1 },
 		"workers":  func(c *loadtest.Config) { c.Workers = -1 },

@@ -2,7 +2,6 @@ package loadtest
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 	"strings"
 
@@ -37,21 +36,46 @@ func (t tally) sum() int64 {
 	return n
 }
 
-// samples keeps the first few examples of each class.
-type samples map[string][]reports.Sample
+// samples keeps the first few examples of each class in each share.
+type samples struct {
+	profiles []string // of the shares of a mix; none: there is only one
+	kept     map[sampleKey][]reports.Sample
+}
 
-func (s samples) add(class string, seq int64, expected, seen string) {
-	if len(s[class]) < maxSamplesPerClass {
-		s[class] = append(s[class], reports.Sample{Class: class, Seq: seq, Expected: clip(expected), Seen: clip(seen)})
+type sampleKey struct {
+	class string
+	share int
+}
+
+func newSamples(shares []Share) samples {
+	s := samples{kept: map[sampleKey][]reports.Sample{}}
+	if len(shares) > 1 {
+		for _, share := range shares {
+			s.profiles = append(s.profiles, share.Profile.ID)
+		}
 	}
+	return s
+}
+
+func (s samples) add(class string, share int, seq int64, expected, seen string) {
+	key := sampleKey{class, share}
+	if len(s.kept[key]) >= maxSamplesPerClass {
+		return
+	}
+	sample := reports.Sample{Class: class, Seq: seq, Expected: clip(expected), Seen: clip(seen)}
+	if s.profiles != nil {
+		sample.Profile = s.profiles[share]
+	}
+	s.kept[key] = append(s.kept[key], sample)
 }
 
 // list returns the samples in the order of classes and sequence numbers.
 func (s samples) list() []reports.Sample {
 	var all []reports.Sample
-	for _, class := range slices.Sorted(maps.Keys(s)) {
-		all = append(all, slices.SortedFunc(slices.Values(s[class]), func(a, b reports.Sample) int { return cmp.Compare(a.Seq, b.Seq) })...)
+	for _, kept := range s.kept {
+		all = append(all, kept...)
 	}
+	slices.SortFunc(all, func(a, b reports.Sample) int { return cmp.Or(cmp.Compare(a.Class, b.Class), cmp.Compare(a.Seq, b.Seq)) })
 	return all
 }
 

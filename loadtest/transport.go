@@ -3,20 +3,16 @@ package loadtest
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
-	"strconv"
 	"sync/atomic"
 	"time"
-
-	"keyflow/drm/provider"
 )
 
 // errNotSent is what vegeta gets for a request that was released when the run was already halted.
 var errNotSent = errors.New("not sent: the run was halted")
 
-// newTransport returns the one transport of a run. It knows no proxy, asks for no compression and dials from the pool.
+// newTransport returns the transport of a network. It knows no proxy, asks for no compression and dials from the pool.
 func newTransport(workers int, pool *connPool) *http.Transport {
 	return &http.Transport{
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -49,14 +45,15 @@ func newClient(rt http.RoundTripper) *http.Client {
 // vegeta would read an endless one to its end, and it sends the built request's own headers, so that neither X-Vegeta-*
 // nor the slot reaches the server.
 type sender struct {
-	base     http.RoundTripper
+	bases    []http.RoundTripper // of each share
+	shares   []Share
 	slots    *slots
 	pacer    *pacer
-	profile  *provider.Profile
 	timeout  time.Duration
 	hard     context.Context
 	finished chan<- *flight // holds a flight per worker, so that it never blocks
 	sent     atomic.Int64
+	sentBy   []atomic.Int64 // share
 }
 
 // RoundTrip implements http.RoundTripper. The answer that it returns has no body: it went with the flight.
@@ -64,9 +61,6 @@ func (s *sender) RoundTrip(r *http.Request) (*http.Response, error) {
 	f, err := s.slots.take(r.Header)
 	if err != nil {
 		return nil, err
-	}
-	if f.seq, err = strconv.ParseInt(r.Header.Get("X-Vegeta-Seq"), 10, 64); err != nil {
-		return nil, fmt.Errorf("sequence number of a request: %w", err)
 	}
 	defer func() { s.finished <- f }()
 	if f.refused {
@@ -77,21 +71,23 @@ func (s *sender) RoundTrip(r *http.Request) (*http.Response, error) {
 	r = r.WithContext(ctx)
 	r.Header = f.request.Header
 
+	profile := s.shares[f.share].Profile
 	s.sent.Add(1)
+	s.sentBy[f.share].Add(1)
 	f.sent = time.Since(s.pacer.began)
-	response, err := s.base.RoundTrip(r)
+	response, err := s.bases[f.share].RoundTrip(r)
 	if err != nil {
 		f.done = time.Since(s.pacer.began)
 		f.failure = transportFailure(err)
 		return nil, err
 	}
-	body, err := s.profile.ReadBody(response)
+	body, err := profile.ReadBody(response)
 	f.done = time.Since(s.pacer.began)
 	if err != nil {
 		f.failure = transportFailure(err)
 		return nil, err
 	}
-	f.answer, f.failure = read(s.profile, f.message.Kind, response.StatusCode, response.Header, body)
+	f.answer, f.failure = read(profile, f.message.Kind, response.StatusCode, response.Header, body)
 	response.Body = http.NoBody
 	return response, nil
 }

@@ -17,7 +17,7 @@ func Verdict(l *reports.Load, asked bool, interrupted string) reports.Verdict {
 			codes = append(codes, reports.ExitSLO)
 		}
 	}
-	if !l.Accounting.Balanced {
+	if !l.Balanced() {
 		codes = append(codes, reports.ExitHarness)
 	}
 	if interrupted != "" || asked && l.Generator.Limited {
@@ -30,7 +30,7 @@ func Verdict(l *reports.Load, asked bool, interrupted string) reports.Verdict {
 	a := l.Accounting
 	v.Summary = fmt.Sprintf("%d planned, %d sent, %d answered, %d verified, %d wrong", a.Planned, a.Sent, a.Answered, a.Verified, a.Wrong)
 	switch {
-	case !a.Balanced:
+	case !l.Balanced():
 		v.Summary += "; the accounting does not balance"
 	case missed > 0:
 		v.Summary += fmt.Sprintf("; %d of %d objectives missed", missed, len(l.SLOs))

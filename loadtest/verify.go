@@ -121,18 +121,31 @@ type verifier struct {
 	wrong    atomic.Int64
 	unjudged atomic.Int64 // in the queue when the run was cut short
 
+	shares []shareVerdicts
+
 	mu       sync.Mutex
 	reasons  tally
 	samples  samples
 	bySecond map[int]int64
 }
 
+// shareVerdicts counts the verdicts on one share's answers, beside the totals.
+type shareVerdicts struct {
+	verified, passed, wrong, unjudged atomic.Int64
+
+	reasons tally // under the verifier's lock
+}
+
 // newVerifier returns a verifier without workers; cut ends the judging.
 func newVerifier(c Config, cut <-chan struct{}) *verifier {
-	return &verifier{
-		config: c, cut: cut, queue: make(chan *flight, c.VerifyBytes/flightOverhead+1),
-		reasons: tally{}, samples: samples{}, bySecond: map[int]int64{},
+	v := &verifier{
+		config: c, cut: cut, queue: make(chan *flight, c.VerifyBytes/flightOverhead+1), shares: make([]shareVerdicts, len(c.Shares)),
+		reasons: tally{}, samples: newSamples(c.Shares), bySecond: map[int]int64{},
 	}
+	for i := range v.shares {
+		v.shares[i].reasons = tally{}
+	}
+	return v
 }
 
 // start adds n workers.
@@ -144,6 +157,7 @@ func (v *verifier) start(n int) {
 				select {
 				case <-v.cut:
 					v.unjudged.Add(1)
+					v.shares[f.share].unjudged.Add(1)
 				default:
 					v.judge(f)
 				}
@@ -179,15 +193,19 @@ func (v *verifier) judge(f *flight) {
 	depth := c.Verify.depth(c.Seed, c.Plan.Number(f.seq))
 	verdict := c.Judge(f.message, f.answer, depth)
 	finding := firstFinding(verdict, c.Expect, f.lease.Entitled(f.message.KIDs))
+	share := &v.shares[f.share]
 	v.judged.Add(1)
 	switch {
 	case finding != nil:
 		v.wrong.Add(1)
+		share.wrong.Add(1)
 		v.keep(f, *finding)
 	case depth == drm.DepthFull:
 		v.verified.Add(1)
+		share.verified.Add(1)
 	default:
 		v.passed.Add(1)
+		share.passed.Add(1)
 	}
 }
 
@@ -195,7 +213,8 @@ func (v *verifier) keep(f *flight, finding drm.Finding) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	class := v.reasons.add(string(finding.Reason))
-	v.samples.add(class, v.config.Plan.Number(f.seq), finding.Expected, finding.Seen)
+	v.shares[f.share].reasons.add(string(finding.Reason))
+	v.samples.add(class, f.share, v.config.Plan.Number(f.seq), finding.Expected, finding.Seen)
 	v.bySecond[second(v.config.Plan, f.seq)]++
 }
 

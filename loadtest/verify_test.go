@@ -87,7 +87,7 @@ func queued(bytes int64, verify Verify, cut <-chan struct{}) (*verifier, chan st
 	tokens := make(chan struct{}, 1000)
 	rate := Rate{Freq: 100, Per: time.Second}
 	c := Config{
-		Plan: Plan{Rate: rate, Duration: time.Minute}, Verify: verify, VerifyBytes: bytes,
+		Plan: Plan{Rate: rate, Duration: time.Minute}, Shares: make([]Share, 1), Verify: verify, VerifyBytes: bytes,
 		Judge: func(_ drm.Message, answer []byte, d drm.Depth) drm.Verdict {
 			<-tokens
 			if answer[0] == 'x' {

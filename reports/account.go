@@ -52,8 +52,66 @@ func (a Accounting) balances() []balance {
 }
 
 // holds reports whether the accounting says that it balances and does.
-func (a Accounting) holds() bool {
-	return a.Balanced && !slices.ContainsFunc(a.balances(), func(b balance) bool { return !b.Holds })
+func (a Accounting) holds() bool { return a.Balanced && allHold(a.balances()) }
+
+func allHold(bs []balance) bool {
+	return !slices.ContainsFunc(bs, func(b balance) bool { return !b.Holds })
+}
+
+// Balanced reports whether the accounting of a run says that it balances and does, that of each share too, and whether the
+// shares add up to the whole.
+func (l *Load) Balanced() bool {
+	return l.Accounting.holds() && allHold(l.shareBalances()) &&
+		!slices.ContainsFunc(l.Shares, func(s Share) bool { return !s.Accounting.holds() })
+}
+
+// shareBalances returns the equations of a total and its shares, none for a run that is no mix.
+func (l *Load) shareBalances() []balance {
+	if len(l.Shares) == 0 {
+		return nil
+	}
+	var bs []balance
+	for _, column := range shareColumns {
+		parts := make([]part, len(l.Shares))
+		for i, s := range l.Shares {
+			parts[i] = part{s.Profile, column.of(s.Accounting)}
+		}
+		bs = append(bs, newBalance(column.name, column.of(l.Accounting), parts...))
+	}
+	return bs
+}
+
+// shareColumns are the counts that are told of each share.
+var shareColumns = []struct {
+	name string
+	of   func(Accounting) int64
+}{
+	{"planned", func(a Accounting) int64 { return a.Planned }},
+	{"not sent", func(a Accounting) int64 { return total(a.NotSent) }},
+	{"sent", func(a Accounting) int64 { return a.Sent }},
+	{"failed", func(a Accounting) int64 { return total(a.Failed) }},
+	{"answered", func(a Accounting) int64 { return a.Answered }},
+	{"unverified", func(a Accounting) int64 { return a.Unverified }},
+	{"verified", func(a Accounting) int64 { return a.Verified }},
+	{"wrong", func(a Accounting) int64 { return a.Wrong }},
+}
+
+// shareColumnNames are the names of [Accounting.shareCells].
+func shareColumnNames() []string {
+	var names []string
+	for _, column := range shareColumns {
+		names = append(names, column.name)
+	}
+	return names
+}
+
+// shareCells returns the counts as texts.
+func (a Accounting) shareCells() []string {
+	var cells []string
+	for _, column := range shareColumns {
+		cells = append(cells, count(column.of(a)))
+	}
+	return cells
 }
 
 // lost is one reason why requests did not come to a good answer, and how many.

@@ -28,6 +28,8 @@ var (
 		"ms":      func(ms float64) string { return micros(ms * 1000) },
 		"dash":    orDash,
 		"slug":    slug,
+		"cells":   Accounting.shareCells,
+		"losses":  Accounting.losses,
 		"because": because,
 		"place":   func(r Result) string { return place(r.Profile, r.Variant, r.Asset) },
 		"link":    transcriptLink,
@@ -92,6 +94,10 @@ type loadView struct {
 	Losses       []lost
 	Percentiles  []string
 	Rows         []latencyRow
+	ShareRows    []latencyRow
+	ShareColumns []string
+	ShareSums    []balance
+	ShareLosses  bool // some share has requests without a good answer
 	Charts       []chart
 	Generator    []fact
 	Limited      bool
@@ -106,10 +112,26 @@ type tile struct {
 }
 
 type latencyRow struct {
+	Profile   string // of a share
 	Operation string
 	Span      int // rows of the operation, 0 but for its first
 	Measure   measure
 	Cells     []string
+}
+
+func latencyRows(profile string, ops []Operation) []latencyRow {
+	var rows []latencyRow
+	for _, op := range ops {
+		ms := op.measures()
+		for i, m := range ms {
+			row := latencyRow{Profile: profile, Operation: op.Name, Measure: m, Cells: m.P.cells()}
+			if i == 0 {
+				row.Span = len(ms)
+			}
+			rows = append(rows, row)
+		}
+	}
+	return rows
 }
 
 // RenderHTML writes the report as one self-contained page: no script, no external asset, light and dark.
@@ -171,22 +193,18 @@ func transcriptLink(path string) string {
 
 func newLoadView(l *Load) *loadView {
 	v := &loadView{
-		Load: l, Plan: planFacts(l), Tiles: tiles(l), Balances: l.Accounting.balances(), Holds: l.Accounting.holds(),
+		Load: l, Plan: planFacts(l), Tiles: tiles(l), Balances: l.Accounting.balances(), Holds: l.Balanced(),
 		Losses: l.Accounting.losses(), Percentiles: percentileNames[:], Charts: charts(l), Generator: generatorFacts(l.Generator),
 		Limited: l.Generator.Limited, LimitedWhy: l.Generator.Why,
 	}
 	if n := l.Accounting.ServerCounted; n != nil {
 		v.ServerDiffer = *n != l.Accounting.Sent
 	}
-	for _, op := range l.Operations {
-		ms := op.measures()
-		for i, m := range ms {
-			row := latencyRow{Operation: op.Name, Measure: m, Cells: m.P.cells()}
-			if i == 0 {
-				row.Span = len(ms)
-			}
-			v.Rows = append(v.Rows, row)
-		}
+	v.Rows = latencyRows("", l.Operations)
+	v.ShareColumns, v.ShareSums = shareColumnNames(), l.shareBalances()
+	for _, s := range l.Shares {
+		v.ShareRows = append(v.ShareRows, latencyRows(s.Profile, s.Operations)...)
+		v.ShareLosses = v.ShareLosses || len(s.Accounting.losses()) > 0
 	}
 	return v
 }

@@ -212,7 +212,7 @@ func story(res Result) string {
 	return strings.Join(lines, "\n")
 }
 
-// loadSuite holds a load run's objectives, and its accounting as one more.
+// loadSuite holds a load run's objectives, its accounting, and that of each share.
 func loadSuite(r *Report) *junitSuite {
 	l := r.Load
 	class := cmp.Or(strings.Join(r.Target.Profiles, "+"), "keyflow") + ".load"
@@ -222,11 +222,17 @@ func loadSuite(r *Report) *junitSuite {
 	for _, b := range l.Accounting.balances() {
 		lines = append(lines, b.String())
 	}
+	for _, b := range l.shareBalances() {
+		lines = append(lines, b.String())
+	}
 	accounting.Out = strings.Join(lines, "\n")
-	if !l.Accounting.holds() {
+	if !l.Balanced() {
 		accounting.Error = &junitNote{Message: "requests are unaccounted for", Type: "unbalanced", Text: accounting.Out}
 	}
 	s.Cases = append(s.Cases, accounting)
+	for _, share := range l.Shares {
+		s.Cases = append(s.Cases, shareCase(class, share))
+	}
 	for _, slo := range l.SLOs {
 		c := junitCase{Classname: class, Name: slo.Expression, Out: "seen: " + slo.Seen}
 		if !slo.Kept {
@@ -235,6 +241,28 @@ func loadSuite(r *Report) *junitSuite {
 		s.Cases = append(s.Cases, c)
 	}
 	return s
+}
+
+// shareCase tells the accounting of one share of a mix. Whether its answers were good is a matter of the objectives.
+func shareCase(class string, s Share) junitCase {
+	c := junitCase{Classname: class, Name: oneLine("accounting balances: " + s.System + " " + s.Profile)}
+	var lines []string
+	for _, b := range s.Accounting.balances() {
+		lines = append(lines, b.String())
+	}
+	for _, x := range s.Accounting.losses() {
+		lines = append(lines, fmt.Sprintf("%s: %s %s", x.What, count(x.N), x.Reason))
+	}
+	for _, op := range s.Operations {
+		if op.Latency.Count > 0 {
+			lines = append(lines, fmt.Sprintf("%s latency: p50 %s, p99 %s", op.Name, micros(float64(op.Latency.P50)), micros(float64(op.Latency.P99))))
+		}
+	}
+	c.Out = strings.Join(lines, "\n")
+	if !s.Accounting.holds() {
+		c.Error = &junitNote{Message: "requests are unaccounted for", Type: "unbalanced", Text: c.Out}
+	}
+	return c
 }
 
 // runCase is the errored case of a run that is not good although no check says so, nil for a run that is.

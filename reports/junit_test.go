@@ -173,12 +173,20 @@ func TestJUnitIsNeverGreenWithoutAPass(t *testing.T) {
 // TestJUnitLoad looks at objectives and accounting.
 func TestJUnitLoad(t *testing.T) {
 	t.Parallel()
-	good, bad := renderJUnit(t, loadReport()), renderJUnit(t, loadMissedReport())
+	good, bad, mix := renderJUnit(t, loadReport()), renderJUnit(t, loadMissedReport()), renderJUnit(t, loadMixReport())
 	if good.Tests != 4 || good.Failures+good.Errors != 0 {
 		t.Errorf("the good run is %+v", good)
 	}
 	if bad.Failures != 3 || bad.Suites[0].Cases[0].Error == nil {
 		t.Errorf("the bad run is %+v", bad.Suites[0])
+	}
+	if mix.Tests != 7 || mix.Failures != 2 || mix.Errors != 1 { // the error is the interruption
+		t.Errorf("the mixed run is %+v", mix)
+	}
+	unbalanced := loadMixReport()
+	unbalanced.Load.Shares[1].Accounting.Verified--
+	if got := renderJUnit(t, unbalanced).Suites[0].Cases; got[0].Error == nil || got[1].Error != nil || got[2].Error == nil {
+		t.Errorf("the accounting of the mixed run is %+v", got[:3])
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -145,7 +146,7 @@ func (m *markdown) rest(r *Report) {
 func (m *markdown) load(l *Load) {
 	m.line("\n### Accounting")
 	verdict := "Every request is accounted for."
-	if !l.Accounting.holds() {
+	if !l.Balanced() {
 		verdict = "**Not balanced:** requests are unaccounted for."
 	}
 	m.line("\n%s", verdict)
@@ -162,6 +163,7 @@ func (m *markdown) load(l *Load) {
 			m.row(x.What, mdLine(x.Reason), count(x.N))
 		}
 	}
+	m.shares(l)
 	m.line("\n### Objectives")
 	m.head("Objective", "Kept", "Seen", "")
 	for _, s := range l.SLOs {
@@ -172,19 +174,72 @@ func (m *markdown) load(l *Load) {
 	if l.Generator.Limited {
 		m.line("\n> [!WARNING]\n> keyflow itself was the limit: %s", mdLine(l.Generator.Why))
 	}
-	m.head("Operation", "Measure", ">Count", ">min", ">mean", ">p50", ">p90", ">p95", ">p99", ">p99.9", ">max")
+	m.head(latencyHead("Operation")...)
 	for _, op := range l.Operations {
-		for _, ms := range op.measures() {
-			cells := []string{mdLine(op.Name), ms.Name, count(ms.P.Count)}
-			m.row(append(cells, ms.P.cells()...)...)
+		m.latencies(op, mdLine(op.Name))
+	}
+	if len(l.Shares) > 0 {
+		m.head(latencyHead("Profile", "Operation")...)
+	}
+	for _, s := range l.Shares {
+		for _, op := range s.Operations {
+			m.latencies(op, mdLine(s.Profile), mdLine(op.Name))
 		}
 	}
-	if len(l.Samples) > 0 {
-		m.line("\n### Samples of bad answers")
-		m.head("Class", ">Request", "Expected", "Seen")
-		for _, s := range l.Samples {
-			m.row(mdLine(s.Class), count(s.Seq), md(s.Expected), md(s.Seen))
+	m.samples(l)
+}
+
+// latencyHead are the columns of latencies, behind those that say whose they are.
+func latencyHead(whose ...string) []string {
+	names := append(slices.Clone(whose), "Measure", ">Count")
+	for _, p := range percentileNames {
+		names = append(names, ">"+p)
+	}
+	return names
+}
+
+func (m *markdown) latencies(op Operation, whose ...string) {
+	for _, ms := range op.measures() {
+		cells := append(slices.Clone(whose), ms.Name, count(ms.P.Count))
+		m.row(append(cells, ms.P.cells()...)...)
+	}
+}
+
+// shares tells what became of each share of a mix, and the totals that they add up to.
+func (m *markdown) shares(l *Load) {
+	if len(l.Shares) == 0 {
+		return
+	}
+	m.line("\n### Shares")
+	head := []string{"System", "Profile", ">weight"}
+	for _, name := range shareColumnNames() {
+		head = append(head, ">"+name)
+	}
+	m.head(head...)
+	for _, s := range l.Shares {
+		m.row(append([]string{mdLine(s.System), mdLine(s.Profile), count(s.Weight)}, s.Accounting.shareCells()...)...)
+	}
+	m.row(append([]string{"all", "", ""}, l.Accounting.shareCells()...)...)
+	losses := false
+	for _, s := range l.Shares {
+		for _, x := range s.Accounting.losses() {
+			if !losses {
+				m.head("Profile", "What", "Why", ">Requests")
+				losses = true
+			}
+			m.row(mdLine(s.Profile), x.What, mdLine(x.Reason), count(x.N))
 		}
+	}
+}
+
+func (m *markdown) samples(l *Load) {
+	if len(l.Samples) == 0 {
+		return
+	}
+	m.line("\n### Samples of bad answers")
+	m.head("Class", ">Request", "Expected", "Seen")
+	for _, s := range l.Samples {
+		m.row(mdLine(s.what()), count(s.Seq), md(s.Expected), md(s.Seen))
 	}
 }
 

@@ -37,6 +37,14 @@ func (p Percentiles) cells() []string {
 	return texts
 }
 
+// what names the class of a sample, and in a mix its profile.
+func (s Sample) what() string {
+	if s.Profile == "" {
+		return s.Class
+	}
+	return s.Class + ", " + s.Profile
+}
+
 // rateLine compares in one sentence what was asked of the generator with what it did.
 func rateLine(r Rate) string {
 	return fmt.Sprintf("asked %s/s, achieved %s/s (%.2f %%), answered %s/s",

@@ -148,6 +148,7 @@ type Claim struct {
 type Load struct {
 	Plan       Plan        `json:"plan"`
 	Accounting Accounting  `json:"accounting"`
+	Shares     []Share     `json:"shares,omitempty"` // of a mix; they add up to the accounting
 	Rate       Rate        `json:"rate"`
 	Operations []Operation `json:"operations"`
 	Seconds    []Second    `json:"seconds"`
@@ -181,6 +182,15 @@ type Accounting struct {
 	// ServerCounted is the number of requests that the fake itself saw; nil against a server that does not tell.
 	ServerCounted *int64 `json:"server_counted,omitempty"`
 	Balanced      bool   `json:"balanced"`
+}
+
+// Share is the part of a load run's requests that belongs to one profile.
+type Share struct {
+	Profile    string      `json:"profile"`
+	System     string      `json:"system"`
+	Weight     int64       `json:"weight"` // beside those of the other shares
+	Accounting Accounting  `json:"accounting"`
+	Operations []Operation `json:"operations"`
 }
 
 // Rate compares what was asked of the generator with what it did.
@@ -255,6 +265,7 @@ type Generator struct {
 // Sample is one failed or wrong answer, kept as an example of its class.
 type Sample struct {
 	Class    string `json:"class"`
+	Profile  string `json:"profile,omitempty"` // of the request, in a mix
 	Seq      int64  `json:"seq"`
 	Expected string `json:"expected,omitempty"`
 	Seen     string `json:"seen"`

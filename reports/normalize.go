@@ -52,13 +52,9 @@ func steady(s string) string {
 // normalize drops what was measured.
 func (l *Load) normalize() {
 	l.Rate = Rate{AskedPerSec: l.Rate.AskedPerSec}
-	for i, op := range l.Operations {
-		l.Operations[i] = Operation{
-			Name:    op.Name,
-			Latency: Percentiles{Count: op.Latency.Count},
-			Service: Percentiles{Count: op.Service.Count},
-			Lag:     Percentiles{Count: op.Lag.Count},
-		}
+	countsOnly(l.Operations)
+	for _, s := range l.Shares {
+		countsOnly(s.Operations)
 	}
 	l.Seconds = []Second{}
 	for i := range l.SLOs {
@@ -70,7 +66,19 @@ func (l *Load) normalize() {
 		l.Samples[i].Seq = 0
 	}
 	slices.SortFunc(l.Samples, func(a, b Sample) int {
-		return cmp.Or(strings.Compare(a.Class, b.Class), strings.Compare(a.Expected, b.Expected), strings.Compare(a.Seen, b.Seen))
+		return cmp.Or(strings.Compare(a.Class, b.Class), strings.Compare(a.Profile, b.Profile), strings.Compare(a.Expected, b.Expected), strings.Compare(a.Seen, b.Seen))
 	})
 	l.Samples = slices.Compact(l.Samples)
+}
+
+// countsOnly drops the times of operations.
+func countsOnly(ops []Operation) {
+	for i, op := range ops {
+		ops[i] = Operation{
+			Name:    op.Name,
+			Latency: Percentiles{Count: op.Latency.Count},
+			Service: Percentiles{Count: op.Service.Count},
+			Lag:     Percentiles{Count: op.Lag.Count},
+		}
+	}
 }

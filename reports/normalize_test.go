@@ -26,6 +26,9 @@ func secondRun(r *Report) {
 		l.Rate.AchievedPerSec, l.Rate.AnsweredPerSec, l.Rate.Percent = 1, 2, 3
 		l.Operations[0].Latency.P99, l.Operations[0].Service.Max, l.Operations[0].Lag.Mean = 4, 5, 6
 		l.Operations[0].Latency.Histogram = "other"
+		for _, s := range l.Shares {
+			s.Operations[0].Latency.P99, s.Operations[0].Lag.Histogram = 8, "other"
+		}
 		l.Seconds = l.Seconds[1:]
 		l.SLOs[0].Seen = "another"
 		l.Generator = Generator{Limited: l.Generator.Limited, CPUSeconds: 7}
@@ -75,9 +78,11 @@ func TestNormalizeKeepsDifferences(t *testing.T) {
 		"accounting": func(r *Report) { r.Load.Accounting.Verified-- },
 		"objective":  func(r *Report) { r.Load.SLOs[0].Kept = false },
 		"class":      func(r *Report) { r.Load.Accounting.Failed = map[string]int64{"timeout": 1} },
+		"share":      func(r *Report) { r.Load.Shares[1].Accounting.Verified-- },
+		"weight":     func(r *Report) { r.Load.Shares[1].Weight++ },
 	} {
 		a, b := outcomesReport(), outcomesReport()
-		a.Load, b.Load = loadReport().Load, loadReport().Load
+		a.Load, b.Load = loadMixReport().Load, loadMixReport().Load
 		edit(b)
 		Normalize(a)
 		Normalize(b)

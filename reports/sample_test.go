@@ -13,6 +13,7 @@ var goldenReports = map[string]func() *Report{
 	"passed":      passedReport,
 	"load":        loadReport,
 	"load-missed": loadMissedReport,
+	"load-mix":    loadMixReport,
 	"empty":       emptyReport,
 	"interrupted": interruptedReport,
 	"withheld":    withheldReport,
@@ -199,6 +200,47 @@ func loadMissedReport() *Report {
 	return r
 }
 
+// loadMixReport is a run of two systems: the smaller share has wrong licenses and failures.
+func loadMixReport() *Report {
+	r := loadReport()
+	r.Target.Profiles = []string{"plain-widevine", "plain-playready"}
+	r.Target.URLs = append(r.Target.URLs, "http://127.0.0.1:41873/playready/rightsmanager.asmx")
+	l := r.Load
+	times := func(n int64, factor int64) []Operation {
+		p := Percentiles{Count: n, Min: 400 * factor, Mean: 900.5 * float64(factor), P50: 850 * factor, P90: 1900 * factor, P95: 2600 * factor, P99: 9100 * factor, P999: 20000 * factor, Max: 30100 * factor}
+		return []Operation{{Name: "license", Latency: p, Service: p, Lag: Percentiles{Count: n, Min: 1, Mean: 20, P50: 15, P90: 60, P95: 70, P99: 300, P999: 900, Max: 1200}}}
+	}
+	wrong, failed, late := map[string]int64{"bad-mac": 12}, map[string]int64{"http-503": 8}, map[string]int64{"interrupted": 40}
+	l.Accounting = Accounting{
+		Planned: 30000, Sent: 29960, NotSent: late, Answered: 29952, Failed: failed, Verified: 29940, Wrong: 12, WrongBy: wrong,
+		ServerCounted: l.Accounting.ServerCounted, Balanced: true,
+	}
+	*l.Accounting.ServerCounted = 29960
+	l.Shares = []Share{
+		{
+			Profile: "plain-widevine", System: "widevine", Weight: 3, Operations: times(22470, 2),
+			Accounting: Accounting{Planned: 22500, Sent: 22470, NotSent: map[string]int64{"interrupted": 30}, Answered: 22470, Verified: 22470, Balanced: true},
+		},
+		{
+			Profile: "plain-playready", System: "playready", Weight: 1, Operations: times(7482, 1),
+			Accounting: Accounting{
+				Planned: 7500, Sent: 7490, NotSent: map[string]int64{"interrupted": 10}, Answered: 7482, Failed: failed, Verified: 7470, Wrong: 12, WrongBy: wrong,
+				Balanced: true,
+			},
+		},
+	}
+	l.Operations[0].Latency.Count, l.Operations[0].Service.Count, l.Operations[0].Lag.Count = 29952, 29952, 29960
+	l.SLOs[1].Kept, l.SLOs[1].Seen, l.SLOs[2].Kept, l.SLOs[2].Seen = false, "20", false, "12"
+	l.Seconds = l.Seconds[:20]
+	l.Samples = []Sample{
+		{Class: "bad-mac", Profile: "plain-playready", Seq: 10410, Expected: "a CMAC under the integrity key", Seen: "another one"},
+		{Class: "http-503", Profile: "plain-playready", Seq: 20002, Seen: "HTTP 503"},
+	}
+	r.Run.Interrupted = "interrupt signal"
+	r.Verdict = Verdict{State: Failed, Exit: 7, Summary: "30000 planned, 29960 sent, 29952 answered, 29940 verified, 12 wrong", Claim: Claim{Text: "no claim: a load run makes none"}}
+	return r
+}
+
 func seconds(n int, edit func(i int, s *Second)) []Second {
 	ss := make([]Second, n)
 	for i := range ss {
@@ -234,6 +276,10 @@ func hostileReport() *Report {
 	r.Load.Operations[0].Name, r.Load.Generator.Why = hostile, hostile
 	r.Load.Accounting.NotSent = map[string]int64{hostile: 2960}
 	r.Load.SLOs[0].Expression, r.Load.SLOs[0].Seen = hostile, hostile
-	r.Load.Samples[0] = Sample{Class: hostile, Seen: hostile}
+	r.Load.Samples[0] = Sample{Class: hostile, Profile: hostile, Seen: hostile}
+	r.Load.Shares = loadMixReport().Load.Shares
+	share := &r.Load.Shares[1]
+	share.Profile, share.System, share.Operations[0].Name = hostile, hostile, hostile
+	share.Accounting.WrongBy = map[string]int64{hostile: 12}
 	return r
 }

@@ -186,7 +186,8 @@ func (s *summary) load(l *Load) {
 		s.field(2, "limited", "keyflow itself was the limit: "+l.Generator.Why)
 	}
 	s.line("")
-	s.accounting(l.Accounting)
+	s.accounting(l.Accounting, l.Balanced())
+	s.shares(l)
 	s.latencies(l.Operations)
 	s.objectives(l.SLOs)
 	if len(l.Samples) == 0 {
@@ -194,16 +195,16 @@ func (s *summary) load(l *Load) {
 	}
 	s.line(s.paint("samples of bad answers", bold))
 	for _, x := range l.Samples[:min(len(l.Samples), shownRows)] {
-		s.line(fmt.Sprintf("  %s (request %s)", oneLine(x.Class), count(x.Seq)))
+		s.line(fmt.Sprintf("  %s (request %s)", oneLine(x.what()), count(x.Seq)))
 		s.field(4, "expected", x.Expected)
 		s.field(4, "seen", x.Seen)
 	}
 	s.line("")
 }
 
-func (s *summary) accounting(a Accounting) {
+func (s *summary) accounting(a Accounting, balanced bool) {
 	word := s.paint("balanced", "32")
-	if !a.holds() {
+	if !balanced {
 		word = s.paint("NOT balanced", bold, "31")
 	}
 	s.line(s.paint("accounting", bold) + "  " + word)

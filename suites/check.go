@@ -64,6 +64,8 @@ const (
 	NeedToken Need = "a token"
 	// NeedIssuer is an authority that issues devices to order.
 	NeedIssuer Need = "an authority that issues devices"
+	// NeedRevoked is a device that the server's authority has revoked.
+	NeedRevoked Need = "a revoked device"
 	// NeedTwin is another target of the run that serves the same content in the other system.
 	NeedTwin Need = "the same content in the other system"
 )

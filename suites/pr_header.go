@@ -5,6 +5,7 @@ import (
 
 	"keyflow/drm"
 	"keyflow/drm/playready"
+	"keyflow/drm/playready/soap"
 	"keyflow/drm/playready/xmr"
 	"keyflow/drm/pssh"
 	"keyflow/reports"
@@ -80,7 +81,7 @@ func playReadyHeaders() []Check {
 func (e *Env) answersAtAll() {
 	Require(e, Step[*Exchange]{"get an answer of the license service", func(e *Env) (*Exchange, error) {
 		x := Require(e, HaveAnswer)
-		if x.PlayReady().Fault == nil {
+		if f := x.PlayReady().Fault; f == nil || f.Code == soap.CodeProtocolRedirect {
 			return x, x.problem(responseForms...)
 		}
 		return x, nil

@@ -103,8 +103,9 @@ func playReadySecurity() []Check {
 }
 
 func challengeChanged(e *Env) {
+	nonce := random16()
 	e.mustRefuseChallenge(
-		playready.Forge{Tampered: func(la *soap.LA) { la.Nonce = base64.StdEncoding.EncodeToString(randomBytes(16)) }},
+		playready.Forge{Tampered: func(la *soap.LA) { la.Nonce = base64.StdEncoding.EncodeToString(nonce[:]) }},
 		playready.Forge{Tampered: func(la *soap.LA) { la.ClientTime = laterBySecond(la.ClientTime) }},
 		playready.Forge{Tampered: func(la *soap.LA) { la.CustomData = secret.New([]byte("changed after it was signed")) }},
 	)
@@ -118,9 +119,9 @@ func laterBySecond(seconds string) string {
 	return strconv.FormatInt(n+1, 10)
 }
 
-func randomBytes(n int) []byte {
-	b := make([]byte, n)
-	_, _ = rand.Read(b) // never fails since Go 1.24
+func random16() [16]byte {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails since Go 1.24
 	return b
 }
 
@@ -175,12 +176,11 @@ func (e *Env) foreignPlayReady() (playready.Identity, error) {
 	}
 	root, issuerKey, sign, encrypt := keys[0], keys[1], keys[2], keys[3]
 	level := uint32(e.playReadyDevice().Identity().SecurityLevel())
-	id := func() [16]byte { return [16]byte(randomBytes(16)) }
-	issuer, err := bcert.NewIssuer(id(), level, issuerKey.Public(), bcert.UsageIssuerDevice).Issue(root)
+	issuer, err := bcert.NewIssuer(random16(), level, issuerKey.Public(), bcert.UsageIssuerDevice).Issue(root)
 	if err != nil {
 		return playready.Identity{}, err
 	}
-	leaf, err := bcert.NewDevice(id(), level, sign.Public(), encrypt.Public(), time.Time{}).Issue(issuerKey)
+	leaf, err := bcert.NewDevice(random16(), level, sign.Public(), encrypt.Public(), time.Time{}).Issue(issuerKey)
 	if err != nil {
 		return playready.Identity{}, err
 	}

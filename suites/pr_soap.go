@@ -89,11 +89,7 @@ func responseInSOAP(e *Env) {
 func actionWithoutQuotes(e *Env) {
 	Require(e, HaveLicense)
 	x, err := e.exchange(e.Platform, Require(e, HaveBox), call{kind: drm.KindLicense, edit: func(r *provider.Request) {
-		for name := range r.Header {
-			if strings.EqualFold(name, "SOAPAction") {
-				r.Header[name] = []string{strings.Trim(r.Header[name][0], `"`)}
-			}
-		}
+		editAction(r, func(action string) string { return strings.Trim(action, `"`) })
 	}})
 	if err != nil {
 		e.block("get an answer to a challenge without quotes around its SOAPAction", err)
@@ -147,7 +143,7 @@ func (e *Env) codeIs(x *Exchange, what string, want ...soap.Code) {
 
 func codesFit(e *Env) {
 	e.codeIs(Require(e, badSignature), "send a bad signature", soap.CodeInvalidMessage)
-	h := pssh.WRMHeader{Version: e.multiVersion(), KIDs: []pssh.HeaderKID{{KID: drm.KID(randomBytes(16)), Algorithm: e.algorithm()}}}
+	h := pssh.WRMHeader{Version: e.multiVersion(), KIDs: []pssh.HeaderKID{{KID: drm.KID(random16()), Algorithm: e.algorithm()}}}
 	x := e.ask(h)
 	if x.Granted() {
 		e.block("get a refusal for an unknown KID", drm.Finding{Reason: reasonMadeUpKey, Step: "ask for a random KID", Expected: wantRefusal, Seen: x.granted()})

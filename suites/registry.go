@@ -14,7 +14,7 @@ import (
 )
 
 // SetVersion is the version of the requirement set; it changes when a check is added, dropped or changes its level.
-const SetVersion = "0.4"
+const SetVersion = "0.5"
 
 // All returns every check, sorted by id.
 func All() []Check {
@@ -38,7 +38,7 @@ func widevineChecks() []Check {
 // playReadyChecks fills in what all PlayReady checks share, as widevineChecks does.
 func playReadyChecks() []Check {
 	checks := slices.Concat(playReadyHeaders(), playReadyKIDs(), playReadyLicense(), playReadyPolicy(), playReadyNonce(),
-		playReadySecurity(), playReadySOAP(), playReadyKeys())
+		playReadySecurity(), playReadySOAP(), playReadyKeys(), playReadyResponse(), playReadyTerms(), playReadySoak(), playReadyToken())
 	for i := range checks {
 		c := &checks[i]
 		c.System, c.Scope = drm.PlayReady, ScopeTarget

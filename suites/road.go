@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 
 	"keyflow/drm"
 	"keyflow/drm/playready"
+	"keyflow/drm/playready/soap"
 	"keyflow/drm/provider"
 	"keyflow/drm/secret"
 	"keyflow/drm/widevine"
@@ -21,6 +23,8 @@ type Exchange struct {
 	Header      http.Header
 	Reply       provider.Reply
 	Observation *drm.Observation
+	url         string   // that the message went to
+	Redirects   []string // of the application, that were followed before this answer
 }
 
 // Answer returns what the Widevine platform decoded.
@@ -193,20 +197,60 @@ func (e *Env) exchange(p drm.Platform, box drm.Box, c call) (*Exchange, error) {
 	if c.body != nil {
 		x.Message.Body = c.body
 	}
+	for {
+		if err := e.walk(x, c); err != nil {
+			return nil, err
+		}
+		to := redirectTarget(x)
+		if to == nil || len(x.Redirects) == maxRedirects {
+			break
+		}
+		x.Redirects = append(x.Redirects, to.String())
+		if x.Message, err = session.Request(e.Context, c.kind); err != nil { // an answer's message is not processed twice
+			return nil, &HarnessError{err}
+		}
+	}
+	e.remember(x)
+	return x, nil
+}
+
+// walk sends the exchange's message and has its answer processed.
+func (e *Env) walk(x *Exchange, c call) error {
 	request := e.Profile.Build(x.Lease, x.Message, provider.At{Now: e.clock().Now()})
+	if n := len(x.Redirects); n > 0 {
+		request = request.At(x.Redirects[n-1])
+	}
+	x.url = request.URL
 	if c.edit != nil {
 		c.edit(request)
 	}
 	answer, err := e.send(x, request)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	x.Reply = e.Profile.Read(x.Message.Kind, x.Status, x.Header, answer)
-	if x.Observation, err = session.Process(e.Context, x.Message.ID, x.Reply.Body); err != nil {
-		return nil, &HarnessError{err}
+	if x.Observation, err = x.Session.Process(e.Context, x.Message.ID, x.Reply.Body); err != nil {
+		return &HarnessError{err}
 	}
-	e.remember(x)
-	return x, nil
+	return nil
+}
+
+// maxRedirects bounds the application redirects that an exchange follows.
+const maxRedirects = 3
+
+// redirectTarget returns where a fault of PlayReady sends the client, nil for any other answer and where it names no absolute URL
+// of the same origin: a secret never follows a redirect to another host.
+func redirectTarget(x *Exchange) *url.URL {
+	f := x.PlayReady().Fault
+	if f == nil || f.Code != soap.CodeProtocolRedirect {
+		return nil
+	}
+	to, err := url.Parse(f.RedirectURL)
+	from, fromErr := url.Parse(x.url)
+	if err != nil || fromErr != nil || to.Scheme != from.Scheme || to.Host != from.Host || to.Host == "" {
+		return nil
+	}
+	return to
 }
 
 // lease takes a lease for the call and counts its use. Certificate requests that use no token up share one lease: tokens

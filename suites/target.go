@@ -53,6 +53,10 @@ type Target struct {
 	Advance func(time.Duration)
 	// Issue makes a PlayReady device of a security level that expires, or never if expires is zero; nil where nobody can.
 	Issue func(level int, expires time.Time) (drm.Platform, error)
+	// Revoked is a PlayReady device that the server's authority has revoked; nil where there is none.
+	Revoked drm.Platform
+	// Soak is how many licenses PR-LIC-07 asks for; 0 is [DefaultSoak] of a fake, and none of a real server.
+	Soak int
 	// Slow lets checks wait for real time to pass.
 	Slow bool
 }
@@ -88,6 +92,9 @@ func (t *Target) missing(needs []Need) *missing {
 	}
 	if slices.Contains(needs, NeedIssuer) && t.Issue == nil {
 		return &missing{reports.NotApplicable, "", "no device of another kind can be issued for this server"}
+	}
+	if slices.Contains(needs, NeedRevoked) && t.Revoked == nil {
+		return &missing{reports.NotApplicable, "", "no revoked device is at hand for this server"}
 	}
 	if slices.Contains(needs, NeedTwin) && (t.Twin == nil || t.Twin.Platform == nil) {
 		return &missing{reports.NotApplicable, "", "the run has no target with the same content in the other system"}

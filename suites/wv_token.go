@@ -157,7 +157,7 @@ func tokenForOtherContent(e *Env) {
 	}
 	const step = "send a key request with a token for other content"
 	switch {
-	case x.Granted() && slices.Contains(contentKIDs(x.Answer()), own):
+	case x.Granted() && slices.Contains(grantedKIDs(x), own):
 		e.Fail(Failure{Reason: reasonAccepted, Step: step, Expected: wantRefusal + ", or a license without the KID",
 			Seen: fmt.Sprintf("HTTP %d with a key for KID %s and a token for %s", x.Status, own, other.KIDs[0])})
 	case x.Granted():
@@ -191,6 +191,9 @@ func boxOf(kid drm.KID) Step[drm.Box] {
 	return Step[drm.Box]{"make a pssh box for one KID", func(e *Env) (drm.Box, error) {
 		if len(e.Asset.KIDs()) == 1 {
 			return Require(e, HaveBox), nil
+		}
+		if e.Profile.DRM == drm.PlayReady {
+			return pssh.PlayReadyBox(pssh.WRMHeader{Version: e.multiVersion(), KIDs: []pssh.HeaderKID{{KID: kid, Algorithm: e.algorithm()}}})
 		}
 		return drm.Box{SystemID: pssh.IDOf(drm.Widevine), Data: pssh.Synthesize([]drm.KID{kid})}, nil
 	}}

@@ -10,6 +10,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -134,9 +136,17 @@ func (w *watcher) run(faults []string, args ...string) {
 	}
 }
 
-// TestNoTokenInAnyOutput does the same for what ExpressPlay adds: the customer's authenticator, and every token that the
-// token service gave out, which a handler in front of the fake takes down. Its faults make answers that quote more.
-func TestNoTokenInAnyOutput(t *testing.T) {
+// tokenTaker is a fake behind a handler that takes down every token which a token service gives out.
+type tokenTaker struct {
+	*watcher
+	front  *httptest.Server
+	tokens atomic.Int64
+	server []string // flags that lead there
+}
+
+// newTokenTaker starts one, with a profile that asks for its tokens where the environment says. token finds the token in an answer.
+func newTokenTaker(t *testing.T, path string, profile []byte, token *regexp.Regexp) *tokenTaker {
+	t.Helper()
 	vault := secret.NewVault()
 	asset, err := fixtures.Open("cenc-3key")
 	if err != nil {
@@ -150,45 +160,49 @@ func TestNoTokenInAnyOutput(t *testing.T) {
 		t.Fatal(err)
 	}
 	fake.AddTo(vault)
-	var tokens atomic.Int64
-	front := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != "/hms/wv/token" {
+	taker := &tokenTaker{}
+	taker.front = httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != path {
 			fake.Handler().ServeHTTP(rw, r)
 			return
 		}
 		answer := httptest.NewRecorder()
 		fake.Handler().ServeHTTP(answer, r)
-		if _, token, found := strings.Cut(answer.Body.String(), "ExpressPlayToken="); found {
-			vault.Add("token", secret.New([]byte(token)))
-			tokens.Add(1)
+		if m := token.FindSubmatch(answer.Body.Bytes()); m != nil {
+			vault.Add("token", secret.New(m[1]))
+			taker.tokens.Add(1)
 		}
 		maps.Copy(rw.Header(), answer.Header())
 		rw.WriteHeader(answer.Code)
 		_, _ = rw.Write(answer.Body.Bytes())
 	}))
-	t.Cleanup(front.Close)
-	script, err := txtar.ParseFile("testdata/expressplay.txtar")
-	if err != nil {
-		t.Fatal(err)
-	}
+	t.Cleanup(taker.front.Close)
 	dir := t.TempDir()
-	profile, authority := filepath.Join(dir, "ep.yaml"), filepath.Join(dir, "authority")
-	for _, f := range script.Files {
-		if f.Name == "ep.yaml" {
-			err = os.WriteFile(profile, f.Data, 0o600)
-		}
-	}
-	if err = errors.Join(err, fake.Export(authority)); err != nil {
+	file, authority := filepath.Join(dir, "ep.yaml"), filepath.Join(dir, "authority")
+	if err = errors.Join(os.WriteFile(file, profile, 0o600), fake.Export(authority)); err != nil {
 		t.Fatal(err)
 	}
 	authenticator, err := os.ReadFile(filepath.Join(authority, fakes.AuthenticatorFile))
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &watcher{t: t, vault: vault, fake: fake, dir: filepath.Join(dir, "reports"), env: []string{
-		"EP_TOKEN_URL=" + front.URL + "/hms/wv/token", "EP_CUSTOMER_AUTHENTICATOR=" + strings.TrimSpace(string(authenticator)),
+	taker.watcher = &watcher{t: t, vault: vault, fake: fake, dir: filepath.Join(dir, "reports"), env: []string{
+		"EP_TOKEN_URL=" + taker.front.URL + path, "EP_CUSTOMER_AUTHENTICATOR=" + strings.TrimSpace(string(authenticator)),
 	}}
-	server := []string{"--profile", profile, "--authority", authority, "--asset", "cenc-3key", "--budget", "2000", "--out", filepath.Join(w.dir, "out")}
+	taker.server = []string{"--profile", file, "--authority", authority, "--asset", "cenc-3key", "--budget", "2000", "--out", filepath.Join(taker.dir, "out")}
+	return taker
+}
+
+// TestNoTokenInAnyOutput does the same for what ExpressPlay adds: the customer's authenticator, and every token that the
+// token service gave out, which a handler in front of the fake takes down. Its faults make answers that quote more.
+func TestNoTokenInAnyOutput(t *testing.T) {
+	script, err := txtar.ParseFile("testdata/expressplay.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(script.Files, func(f txtar.File) bool { return f.Name == "ep.yaml" })
+	w := newTokenTaker(t, "/hms/wv/token", script.Files[i].Data, regexp.MustCompile("ExpressPlayToken=(.+)"))
+	vault, server := w.vault, w.server
 	for _, faults := range [][]string{nil, {"ep-token-optional", "ep-expiry-ignored"}, {"ep-kid-not-bound", "ep-token-signature-ignored"}, {"html-200"}, {"refuse-with-503"}} {
 		w.run(faults, append([]string{"check", "--label", "ATH || LIC || KEY"}, server...)...)
 	}
@@ -197,7 +211,39 @@ func TestNoTokenInAnyOutput(t *testing.T) {
 	w.env[1] = "EP_CUSTOMER_AUTHENTICATOR=31337," + strings.Repeat("c0ffee99", 4)
 	vault.Add("wrong authenticator", secret.New([]byte("c0ffee99c0ffee99")))
 	w.run(nil, append([]string{"check", "--id", "WV-LIC-01"}, server...)...)
-	if tokens.Load() < 50 || w.fingerprints == 0 {
-		t.Errorf("%d tokens, %d fingerprints: did the runs do anything?", tokens.Load(), w.fingerprints)
+	if w.tokens.Load() < 50 || w.fingerprints == 0 {
+		t.Errorf("%d tokens, %d fingerprints: did the runs do anything?", w.tokens.Load(), w.fingerprints)
+	}
+}
+
+// TestNoPlayReadyTokenInAnyOutput does it for PlayReady, with all variants of the embedded profile: its tokens are in URLs and in
+// the custom data of challenges.
+func TestNoPlayReadyTokenInAnyOutput(t *testing.T) {
+	text, err := fixtures.Profile("expressplay-playready-test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for pattern, with := range map[string]string{
+		`(?m)^  TOKEN_HOST: .*$`: "  TOKEN_URL: {required: true, env: EP_TOKEN_URL}", `"https://.*/hms/pr/token"`: `"$${var.TOKEN_URL}"`, `(?m)^limits: .*$`: "",
+	} {
+		changed := regexp.MustCompile(pattern).ReplaceAll(text, []byte(with))
+		if bytes.Equal(changed, text) {
+			t.Fatalf("the profile has no %s", pattern)
+		}
+		text = changed
+	}
+	w := newTokenTaker(t, "/hms/pr/token", text, regexp.MustCompile(`"token":"([^"]+)"`))
+	for _, faults := range [][]string{
+		nil, {"ep-token-optional", "ep-expiry-ignored", "pr-fault-stack-trace"}, {"ep-kid-not-bound", "ep-token-signature-ignored", "pr-key-bit-flipped"},
+	} {
+		w.run(faults, append([]string{"check", "--label", "TOK || LIC || FLT"}, w.server...)...)
+	}
+	w.run(nil, append([]string{"check", "--json", "--id", "PR-SEC-02"}, w.server...)...)
+	w.run(nil, append([]string{"load", "--rate", "50/s", "--duration", "200ms"}, w.server...)...)
+	w.env[1] = "EP_CUSTOMER_AUTHENTICATOR=31337," + strings.Repeat("c0ffee99", 4)
+	w.vault.Add("wrong authenticator", secret.New([]byte("c0ffee99c0ffee99")))
+	w.run(nil, append([]string{"check", "--id", "PR-LIC-01"}, w.server...)...)
+	if w.tokens.Load() < 50 || w.fingerprints == 0 {
+		t.Errorf("%d tokens, %d fingerprints: did the runs do anything?", w.tokens.Load(), w.fingerprints)
 	}
 }

@@ -44,6 +44,7 @@ Exit codes: 0 the selected checks passed, 1 a MUST failed, 2 usage or configurat
 	c.Flags().StringArrayVar(&f.ids, "id", nil, "run checks whose id matches this `GLOB` only; repeat for several")
 	c.Flags().StringVar(&f.labels, "label", "", "run checks that match this label `EXPR` only, e.g. 'MUST && (KEY || SIG)'")
 	c.Flags().BoolVar(&f.slow, "slow", false, "run checks that wait for real time to pass, such as for a token to expire")
+	c.Flags().IntVar(&f.soak, "soak", 0, fmt.Sprintf("how many licenses PR-LIC-07 asks for (default %d of fakes, none of a real server)", suites.DefaultSoak))
 	c.Flags().BoolVar(&f.strict, "strict", false, "a missed SHOULD fails the run")
 	return c
 }

@@ -19,6 +19,7 @@ type fakeFlags struct {
 	asset            []string
 	assetKeys        string
 	anyKID           bool
+	playReady        []string
 	seed             int64
 	quiet            bool
 }
@@ -52,6 +53,7 @@ The management URL answers GET /requests, /faults and /healthz, PUT and DELETE /
 	s.StringArrayVar(&f.asset, "asset", nil, "serve the keys of this asset: the `NAME` of an embedded one or a folder (default: all embedded ones)")
 	s.StringVar(&f.assetKeys, "asset-keys", "", "`FILE` with one KID:KEY (hex) a line to serve")
 	s.BoolVar(&f.anyKID, "any-kid", false, "serve every unknown KID with a key that follows from the authority")
+	s.StringSliceVar(&f.playReady, "playready", nil, "how PlayReady licenses are issued: "+playReadyHelp)
 	s.Int64Var(&f.seed, "seed", 0, "seed of the faults (default: random)")
 	s.BoolVar(&f.quiet, "quiet", false, "no line per request")
 	return c
@@ -95,6 +97,9 @@ func (f *fakeFlags) options() (*fakes.Options, error) {
 	if o.Faults, err = parseFaults(f.faults); err != nil {
 		return nil, err
 	}
+	if o.PlayReady, err = playReadyOptions(f.playReady); err != nil {
+		return nil, err
+	}
 	target := targetFlags{asset: f.asset}
 	assets, err := target.assets()
 	if err != nil {
@@ -113,8 +118,9 @@ func (f *fakeFlags) options() (*fakes.Options, error) {
 
 func (a *app) fakeBanner(s *fakes.Server, f *fakeFlags) {
 	fmt.Fprintf(a.out, "keyflow %s: fake license server, for tests only; ends with Ctrl-C\n", version())
-	fmt.Fprintf(a.out, "  widevine    %s\n  playready   %s\n  expressplay %s, tokens %s\n  management  %s\n  authority   %s, seed %d\n",
-		s.LicenseURL(), s.PlayReadyURL(), s.ExpressPlayLicenseURL(), s.ExpressPlayTokenURL(), s.ManagementURL(), s.Authority().Fingerprint(), s.Seed())
+	fmt.Fprintf(a.out, "  widevine    %s\n  playready   %s\n  expressplay %s, tokens %s\n              %s, tokens %s\n  management  %s\n  authority   %s, seed %d\n",
+		s.LicenseURL(), s.PlayReadyURL(), s.ExpressPlayLicenseURL(), s.ExpressPlayTokenURL(), s.ExpressPlayPlayReadyURL(), s.ExpressPlayPlayReadyTokenURL(),
+		s.ManagementURL(), s.Authority().Fingerprint(), s.Seed())
 	for _, fault := range s.Faults() {
 		fmt.Fprintf(a.out, "  fault       %s\n", fault)
 	}

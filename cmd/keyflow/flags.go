@@ -24,6 +24,8 @@ type targetFlags struct {
 	faults    []string
 	insecure  bool
 	slow      bool
+	soak      int
+	playReady []string
 	budget    int
 	out       string
 	seed      int64
@@ -41,6 +43,7 @@ func (f *targetFlags) register(c *cobra.Command, command string) {
 	s.StringVar(&f.authority, "authority", "", "`DIR` with the authority that keyflow fake --export wrote")
 	s.StringVar(&f.identity, "identity", "", "`DIR` with the device that the vendor issued to you: client_id.bin (client id blob) and private_key.pem for Widevine; certificate_chain.bin, signing_key.pem and encryption_key.pem for PlayReady")
 	s.StringArrayVar(&f.faults, "fault", nil, "`NAME` of a fault of the embedded fakes or the stand-in, see keyflow list faults; repeat for several")
+	s.StringSliceVar(&f.playReady, "playready", nil, "how the embedded PlayReady fake issues licenses: "+playReadyHelp)
 	s.BoolVar(&f.insecure, "insecure", false, "allow a plain http license URL beyond this machine")
 	s.IntVar(&f.budget, "budget", 0, "how many tokens that cost money may be asked for")
 	s.StringVar(&f.out, "out", "keyflow-report/"+command, "`DIR` for the report; the one before is kept as DIR.previous")

@@ -28,6 +28,7 @@ type loadFlags struct {
 	slos       []string
 	timeout    time.Duration
 	allowHosts []string
+	mix        []string
 }
 
 func (a *app) loadCommand() *cobra.Command {
@@ -39,12 +40,17 @@ func (a *app) loadCommand() *cobra.Command {
 with the same code as the checks. Latency counts from the time at which a request was due, so a server that stalls
 cannot hide it. Every request is accounted for: planned = sent + not sent, sent = answered + failed.
 
-Hosts other than this machine must be named with --allow-host. Without --profile and --system it is the embedded Widevine fake.
+Several profiles share the requests, equally or by the weights of --mix: which request is for which profile is fixed,
+nothing is drawn. The report tells what became of each share beside the totals.
+
+Hosts other than this machine must be named with --allow-host. Without --profile and --system it is the embedded Widevine fake,
+with --mix the embedded fakes of both systems.
 
 Exit codes: 0 all objectives kept, 2 usage, 3 keyflow's own error, 4 the server cannot be reached, 5 incomplete,
 7 an objective was missed; wrong==0 and errors==0 are always objectives unless --slo names them.`,
 		Example: `  keyflow load --rate 200/s --duration 10s
   keyflow load --system playready --rate 200/s --duration 10s
+  keyflow load --mix widevine=3,playready=1 --rate 200/s --duration 10s
   keyflow load --rate 50/s --duration 1m --slo 'p99<250ms' --slo 'errors<0.1%'
   keyflow load --rate 500/s --duration 30s --verify 10%
   keyflow load --profile DIR/plain-widevine.yaml --authority DIR --asset FOLDER
@@ -58,6 +64,7 @@ Exit codes: 0 all objectives kept, 2 usage, 3 keyflow's own error, 4 the server 
 	s.StringVar(&f.verify, "verify", "all", "share of the answers to verify in full: all, none or `N%`")
 	s.StringArrayVar(&f.slos, "slo", nil, "objective `EXPR` such as 'p99<250ms', 'errors<0.1%', 'rate>=95%'; repeat for several")
 	s.DurationVar(&f.timeout, "timeout", loadtest.DefaultTimeout, "for one request")
+	s.StringArrayVar(&f.mix, "mix", nil, "shares of the requests by `NAME=WEIGHT,...`, the names of profiles or their systems (default: equal shares of the profiles)")
 	s.StringArrayVar(&f.allowHosts, "allow-host", nil, "`HOST` that you may put load on; this machine always is")
 	return c
 }
@@ -67,15 +74,22 @@ func (a *app) load(ctx context.Context, f *loadFlags) error {
 	if err != nil {
 		return err
 	}
-	s, err := f.prepare(ctx)
+	s, all, embedded, err := f.open(ctx)
 	if err != nil {
 		return err
 	}
 	defer s.close()
-	if err := f.allowed(s.targets[0], config.Plan); err != nil {
+	streams, err := f.mixed(all, embedded)
+	if err != nil {
 		return err
 	}
-	if err := s.aim(f.platform, config); err != nil {
+	if err := s.keep(streams, config.Plan); err != nil {
+		return err
+	}
+	if err := f.allowed(streams, config.Plan); err != nil {
+		return err
+	}
+	if err := s.aim(f.platform, streams, config); err != nil {
 		return err
 	}
 	if err := f.ready(); err != nil {
@@ -83,10 +97,10 @@ func (a *app) load(ctx context.Context, f *loadFlags) error {
 	}
 	progress := a.loadProgress(f.json)
 	config.Progress = progress.update
-	progress.start(s, config)
+	progress.start(s, streams, config)
 	load, err := loadtest.Run(ctx, *config)
 	progress.stop()
-	return a.finishLoad(ctx, f, s, load, err)
+	return a.finishLoad(ctx, f, s, streams, load, err)
 }
 
 // config reads the flags of the plan.
@@ -113,32 +127,68 @@ func (f *loadFlags) config() (*loadtest.Config, error) {
 		}
 		c.SLOs = append(c.SLOs, slo)
 	}
-	if len(f.profiles) > 1 {
-		return nil, usage(errors.New("load takes one --profile"), "run it once for each")
-	}
 	return c, nil
 }
 
+// keep makes the streams those of the run, and tells each how many of the plan's requests are its own.
+func (s *setting) keep(streams []*stream, plan loadtest.Plan) error {
+	weights := make([]int64, len(streams))
+	s.targets = nil
+	for i, st := range streams {
+		weights[i] = st.weight
+		s.targets = append(s.targets, st.targets...)
+	}
+	mix, err := loadtest.NewMix(weights...)
+	if err != nil {
+		return usage(err, "smaller weights, for example --mix widevine=3,playready=1")
+	}
+	for i, n := range mix.Counts(plan, plan.Total()) {
+		streams[i].planned = n
+	}
+	return nil
+}
+
 // allowed refuses load that the user may not want: on a host that he has not named, beyond the limits that its owner has set,
-// or with more tokens than he is ready to pay for. A stand-in is this machine and costs nothing.
-func (f *loadFlags) allowed(t *suites.Target, plan loadtest.Plan) error {
-	if t.Platform == nil {
-		return usage(errors.New("load needs a platform that makes key requests"), "give --authority DIR of a keyflow fake, or --stand-in")
+// or with more tokens than he is ready to pay for. A profile's limits are for its own share. A stand-in is this machine and
+// costs nothing.
+func (f *loadFlags) allowed(streams []*stream, plan loadtest.Plan) error {
+	var sum, billed int64
+	for _, st := range streams {
+		sum += st.weight
 	}
-	if t.Kind != suites.Server {
-		return nil
+	for _, st := range streams {
+		if st.targets[0].Platform == nil {
+			return usage(errors.New("load needs a platform that makes key requests"), "give --authority DIR of a keyflow fake, or --stand-in")
+		}
+		if st.targets[0].Kind != suites.Server {
+			continue
+		}
+		for _, host := range f.unnamed(st.profile) {
+			return usage(fmt.Errorf("no load on %s: it is not this machine", host), "if the service is yours and you may put load on it: --allow-host "+host)
+		}
+		if err := st.within(plan.PerSecond() * float64(st.weight) / float64(sum)); err != nil {
+			return err
+		}
+		if st.profile.Billed() {
+			billed += st.planned
+		}
 	}
-	for _, host := range f.unnamed(t.Profile) {
-		return usage(fmt.Errorf("no load on %s: it is not this machine", host), "if the service is yours and you may put load on it: --allow-host "+host)
+	if billed > int64(f.budget) {
+		return usage(fmt.Errorf("the plan has %d requests that each need a token that costs money", billed), fmt.Sprintf("--budget %d if you are ready to pay for them, or --stand-in", billed))
 	}
-	l := t.Profile.Limits
-	switch n := plan.Total(); {
-	case l.MaxRPS > 0 && plan.PerSecond() > float64(l.MaxRPS):
-		return usage(fmt.Errorf("--rate %s is more than the profile's limits.max_rps of %d", f.rate, l.MaxRPS), fmt.Sprintf("--rate %d/s, or change the profile if its owner allows more", l.MaxRPS))
-	case l.MaxRequests > 0 && n > int64(l.MaxRequests):
-		return usage(fmt.Errorf("the plan has %d requests, the profile's limits.max_requests allows %d", n, l.MaxRequests), "a lower --rate or a shorter --duration")
-	case t.Profile.Billed() && n > int64(f.budget):
-		return usage(fmt.Errorf("the plan has %d requests, and each needs a token that costs money", n), fmt.Sprintf("--budget %d if you are ready to pay for them, or --stand-in", n))
+	return nil
+}
+
+// within refuses a share that goes beyond the limits of its profile; rate is in requests per second.
+func (st *stream) within(rate float64) error {
+	l := st.profile.Limits
+	switch {
+	case l.MaxRPS > 0 && rate > float64(l.MaxRPS):
+		return usage(fmt.Errorf("%s would get %.4g requests a second, its limits.max_rps allows %d", st.profile.ID, rate, l.MaxRPS),
+			"a lower --rate or a smaller share, or change the profile if its owner allows more")
+	case l.MaxRequests > 0 && st.planned > int64(l.MaxRequests):
+		return usage(fmt.Errorf("the plan has %d requests for %s, its limits.max_requests allows %d", st.planned, st.profile.ID, l.MaxRequests),
+			"a lower --rate, a shorter --duration or a smaller share")
 	}
 	return nil
 }
@@ -161,45 +211,60 @@ func (f *loadFlags) unnamed(p *provider.Profile) []string {
 	return hosts
 }
 
-// aim fills in what is sent where and how answers are judged: for each session of each asset the harness's devices in turn.
-func (s *setting) aim(platform string, c *loadtest.Config) error {
-	first := s.targets[0]
-	c.Profile, c.Clock, c.Seed, c.Workers = first.Profile, first.Clock, s.seed, first.Profile.Limits.MaxInFlight
-	if first.Kind != suites.Server {
-		c.Workers = 0
-	}
-	c.Dial, c.TLS = loadtest.Dial(first.Dial), s.tls
-	var asks []suites.Ask
-	c.Expect = map[drm.KID]drm.Fingerprint{}
-	for _, t := range s.targets {
-		if t.Profile != first.Profile { // another variant sends the same
-			continue
+// aim fills in what is sent where and how answers are judged.
+func (s *setting) aim(platform string, streams []*stream, c *loadtest.Config) error {
+	c.Seed, c.Expect = s.seed, map[drm.KID]drm.Fingerprint{}
+	judges := map[judged]device{}
+	for _, st := range streams {
+		first := st.targets[0]
+		_, platforms := s.devices(platform, st.profile.DRM, first.Clock)
+		for _, p := range platforms {
+			judges[judged{st.profile.DRM, p.Device()}] = p
 		}
-		sessions, err := t.Asks()
+		source, err := st.source(platforms)
 		if err != nil {
-			return usage(err, "keyflow inspect FILE shows the pssh boxes of an MPD or segment")
+			return err
 		}
-		asks = append(asks, sessions...)
-		for _, track := range t.Asset.Tracks {
-			if !track.Key.IsZero() {
-				c.Expect[track.KID] = track.Key.Fingerprint()
+		c.Shares = append(c.Shares, loadtest.Share{Profile: st.profile, Weight: st.weight, Source: source, Clock: first.Clock, Network: st.network})
+		for _, t := range st.targets {
+			for _, track := range t.Asset.Tracks {
+				if !track.Key.IsZero() {
+					c.Expect[track.KID] = track.Key.Fingerprint()
+				}
 			}
 		}
-	}
-	devices := map[drm.Fingerprint]device{}
-	_, platforms := s.devices(platform, first.Profile.DRM, first.Clock)
-	for _, p := range platforms {
-		devices[p.Device()] = p
-	}
-	var n atomic.Uint64
-	c.Source = func(ctx context.Context) (loadtest.Fresh, error) {
-		i := int(n.Add(1) - 1)
-		return mint(ctx, first.Profile, platforms[i%len(platforms)], asks[i/len(platforms)%len(asks)])
+		// As many requests are in flight together as the strictest of the profiles allows for itself: they may all be its own.
+		if limit := st.profile.Limits.MaxInFlight; first.Kind == suites.Server && limit > 0 && (c.Workers == 0 || limit < c.Workers) {
+			c.Workers = limit
+		}
 	}
 	c.Judge = func(m drm.Message, answer []byte, d drm.Depth) drm.Verdict {
-		return devices[m.Ticket.Device].Judge(m.Ticket, m.Body, answer, d)
+		return judges[judged{m.Ticket.System, m.Ticket.Device}].Judge(m.Ticket, m.Body, answer, d)
 	}
 	return nil
+}
+
+// judged says whose answers a device judges.
+type judged struct {
+	system drm.System
+	device drm.Fingerprint
+}
+
+// source mints the stream's key requests: for each session of each asset the platforms in turn.
+func (st *stream) source(platforms []device) (loadtest.Source, error) {
+	var asks []suites.Ask
+	for _, t := range st.targets {
+		sessions, err := t.Asks()
+		if err != nil {
+			return nil, usage(err, "keyflow inspect FILE shows the pssh boxes of an MPD or segment")
+		}
+		asks = append(asks, sessions...)
+	}
+	var n atomic.Uint64
+	return func(ctx context.Context) (loadtest.Fresh, error) {
+		i := int(n.Add(1) - 1)
+		return mint(ctx, st.profile, platforms[i%len(platforms)], asks[i/len(platforms)%len(asks)])
+	}, nil
 }
 
 // mint takes a lease, and makes one fresh key request for it in a session of its own.
@@ -216,15 +281,11 @@ func mint(ctx context.Context, profile *provider.Profile, p drm.Platform, a suit
 	return loadtest.Fresh{Message: m, Lease: lease}, errors.Join(err, session.Close())
 }
 
-func (a *app) finishLoad(ctx context.Context, f *loadFlags, s *setting, load *reports.Load, err error) error {
+func (a *app) finishLoad(ctx context.Context, f *loadFlags, s *setting, streams []*stream, load *reports.Load, err error) error {
 	if load == nil {
 		return harness(err)
 	}
-	if s.fake != nil {
-		total, byOperation := s.fake.Count()
-		counted := int64(total.Received - byOperation[fakes.OperationToken].Received) // tokens are not the plan's
-		load.Accounting.ServerCounted = &counted
-	}
+	load.Accounting.ServerCounted = counted(streams)
 	r := s.report("load", f.faults)
 	r.Run.Interrupted = interrupted(ctx, err)
 	r.Run.Finished = time.Now().UTC()
@@ -239,4 +300,22 @@ func (a *app) finishLoad(ctx context.Context, f *loadFlags, s *setting, load *re
 		r.Verdict.Exit, r.Verdict.State = reports.WorstExit(r.Verdict.Exit, reports.ExitHarness), reports.Broken
 	}
 	return a.finish(&f.targetFlags, s, r, nil)
+}
+
+// counted returns how many requests the fakes themselves saw, nil if a server is none. Tokens are not the plan's.
+func counted(streams []*stream) *int64 {
+	var sum int64
+	var asked []*fakes.Server
+	for _, st := range streams {
+		if st.fake == nil {
+			return nil
+		}
+		if slices.Contains(asked, st.fake) {
+			continue
+		}
+		asked = append(asked, st.fake)
+		total, byOperation := st.fake.Count()
+		sum += int64(total.Received - byOperation[fakes.OperationToken].Received)
+	}
+	return &sum
 }

@@ -34,9 +34,16 @@ func (a *app) loadProgress(json bool) *loadProgress {
 // lineEvery is how often a pipe gets a line.
 const lineEvery = 2 * time.Second
 
-func (p *loadProgress) start(s *setting, c *loadtest.Config) {
-	fmt.Fprintf(p.w, "keyflow %s: load on %s\n%s for %v = %d fresh key requests, verify %s, seed %d\n\n",
-		version(), c.Profile.Request.URL, c.Plan.Rate, c.Plan.Duration, c.Plan.Total(), c.Verify, s.seed)
+func (p *loadProgress) start(s *setting, streams []*stream, c *loadtest.Config) {
+	if len(streams) == 1 {
+		fmt.Fprintf(p.w, "keyflow %s: load on %s\n", version(), streams[0].profile.Request.URL)
+	} else {
+		fmt.Fprintf(p.w, "keyflow %s: load on %d profiles\n", version(), len(streams))
+		for _, st := range streams {
+			fmt.Fprintf(p.w, "  weight %d = %d requests: %s at %s\n", st.weight, st.planned, st.profile.ID, st.profile.Request.URL)
+		}
+	}
+	fmt.Fprintf(p.w, "%s for %v = %d fresh key requests, verify %s, seed %d\n\n", c.Plan.Rate, c.Plan.Duration, c.Plan.Total(), c.Verify, s.seed)
 	if p.bars == nil {
 		return
 	}

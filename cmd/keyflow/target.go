@@ -105,6 +105,10 @@ func (f *targetFlags) consistent() error {
 		return usage(errors.New("--identity is for a real server: a stand-in trusts the devices of its own authority"), "leave out --identity or --stand-in")
 	case real && len(f.faults) > 0:
 		return usage(errors.New("--fault is for the embedded fakes and --stand-in, not for a real server"), "start a fake with the fault in another process: keyflow fake --fault NAME --export DIR")
+	case real && len(f.playReady) > 0:
+		return usage(errors.New("--playready is for the embedded fakes and --stand-in, not for a real server"), "start a fake of that kind in another process: keyflow fake --playready NAME --export DIR")
+	case f.soak < 0:
+		return usage(fmt.Errorf("--soak %d is not a number of licenses", f.soak), "for example --soak 5000")
 	case real && f.assetKeys != "":
 		return usage(errors.New("--asset-keys is for the embedded fakes, the server of a profile has its own keys"), "give the file to the fake: keyflow fake --asset-keys FILE")
 	case real && f.platform == string(suites.PlatformHarness) && f.authority == "":
@@ -127,13 +131,13 @@ func (s *setting) addTargets(f *targetFlags, parties []party, assets []*suites.A
 		for _, a := range assets {
 			t := &suites.Target{
 				Kind: p.kind, Profile: p.profile, Variant: p.profile.Variant, Asset: a, PlatformKind: kind,
-				Client: p.client, Dial: p.dial, Clock: p.clock, Vault: s.vault, Patience: patience, Slow: f.slow,
+				Client: p.client, Dial: p.dial, Clock: p.clock, Vault: s.vault, Patience: patience, Slow: f.slow, Soak: f.soak,
 			}
 			if p.fake != nil {
 				t.Advance = p.fake.Clock().Advance
 			}
 			if kind == suites.PlatformHarness && p.profile.DRM == drm.PlayReady {
-				t.Issue = s.authority.Issuer(s.vault, p.clock)
+				t.Issue, t.Revoked = s.authority.Issuer(s.vault, p.clock), s.authority.RevokedPlayReady(p.clock)
 			}
 			if len(devices) > 0 {
 				t.Platform = devices[0]

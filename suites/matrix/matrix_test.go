@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"keyflow/drm"
+	"keyflow/drm/playready/xmr"
 	"keyflow/fakes"
 	"keyflow/reports"
 	"keyflow/suites"
@@ -23,9 +24,15 @@ const asset = "cenc-3key"
 func start(t *testing.T) (*fakes.Server, *suites.Target) {
 	t.Helper()
 	fake, target := matrix.Start(t, asset)
-	target.Client, target.Patience = suites.NewClient(clientTimeout), nil
+	target.Client, target.Patience, target.Soak = suites.NewClient(clientTimeout), nil, shortSoak
 	return fake, target
 }
+
+// shortSoak keeps the soak short where it is not what is judged; longSoak all but surely meets one license in 32.
+const (
+	shortSoak = 30
+	longSoak  = 400
+)
 
 // cbcs is the content for checks of AES-CBC.
 const cbcs = "cbcs-3key"
@@ -33,9 +40,26 @@ const cbcs = "cbcs-3key"
 func startPlayReady(t *testing.T, asset string) (*fakes.Server, *suites.Target) {
 	t.Helper()
 	fake, target := matrix.StartPlayReady(t, asset)
-	target.Client, target.Patience = suites.NewClient(clientTimeout), nil
+	target.Client, target.Patience, target.Soak = suites.NewClient(clientTimeout), nil, shortSoak
 	return fake, target
 }
+
+// startPersistent starts a fake whose PlayReady licenses may be stored, have every limit, and are to be acknowledged.
+func startPersistent(t *testing.T) (*fakes.Server, *suites.Target) {
+	t.Helper()
+	fake, target := matrix.StartPlayReadyWith(t, asset, fakes.PlayReadyOptions{Persistent: true, Acknowledgements: true}, fakes.PlayReadyTrack{
+		Duration: time.Hour, FirstPlay: time.Minute,
+		Output: &xmr.OutputProtection{CompressedVideo: 500, UncompressedVideo: 250, AnalogVideo: 150, CompressedAudio: 100, UncompressedAudio: 100},
+	})
+	target.Client, target.Patience, target.Soak = suites.NewClient(clientTimeout), nil, shortSoak
+	return fake, target
+}
+
+// stored are the checks of licenses that may be stored, and of what else startPersistent has.
+var stored = []string{"PR-NON-03", "PR-RSP-01", "PR-RSP-02", "PR-RSP-03", "PR-ACK-01", "PR-ACK-02", "PR-POL-09"}
+
+// inMemory are the checks of licenses that stay in memory.
+var inMemory = []string{"PR-NON-01", "PR-NON-02"}
 
 // of returns the checks of a system.
 func of(s drm.System) []suites.Check {
@@ -48,6 +72,19 @@ func startTokens(t *testing.T, variant string) (*fakes.Server, *suites.Target) {
 	standIn, target := matrix.StandIn(t, asset, "expressplay-widevine-test", variant)
 	return standIn.Server(), target
 }
+
+// startPlayReadyTokens is startTokens for ExpressPlay's PlayReady services.
+func startPlayReadyTokens(t *testing.T) (*fakes.Server, *suites.Target) {
+	t.Helper()
+	standIn, target := matrix.StandIn(t, asset, "expressplay-playready-test", playReadyVariants[1])
+	return standIn.Server(), target
+}
+
+// playReadyVariants are those of its PlayReady profile.
+var playReadyVariants = []string{"token-in-query", "token-in-customdata", "persistent", "rental"}
+
+// limited are checks of licenses that have an end.
+var limited = map[string]bool{"PR-POL-02": true, "PR-POL-03": true, "PR-POL-04": true, "PR-POL-08": true}
 
 // variants are the ways to attach ExpressPlay's token.
 var variants = []string{"token-in-query", "token-in-header"}
@@ -73,15 +110,30 @@ func TestCleanRun(t *testing.T) {
 	_, plain := start(t)
 	_, ctr := startPlayReady(t, asset)
 	_, cbc := startPlayReady(t, cbcs)
-	targets := []*suites.Target{plain, ctr, cbc}
+	_, persistent := startPersistent(t)
+	targets := []*suites.Target{plain, ctr, cbc, persistent}
 	for _, v := range variants {
 		_, tokens := startTokens(t, v)
 		targets = append(targets, tokens)
 	}
+	for _, v := range playReadyVariants {
+		_, tokens := matrix.StandIn(t, asset, "expressplay-playready-test", v)
+		targets = append(targets, tokens)
+	}
 	for _, target := range targets {
+		stores := target == persistent || target.Variant == "persistent" || target.Variant == "rental"
 		for _, c := range of(target.Profile.DRM) {
 			want := reports.Pass
-			if takesToken(c) && target == plain || onlyFor[c.ID] != "" && onlyFor[c.ID] != target.Asset.Name {
+			switch {
+			case takesToken(c) && !target.Profile.TakesToken(), onlyFor[c.ID] != "" && onlyFor[c.ID] != target.Asset.Name,
+				c.ID == "PR-HTTP-02",
+				slices.Contains(c.Needs, suites.NeedTwin) && target.Twin == nil,
+				slices.Contains(stored, c.ID) && !stores && c.ID != "PR-POL-09",
+				c.ID == "PR-POL-09" && !stores && !target.Profile.TakesToken(),
+				strings.HasPrefix(c.ID, "PR-ACK") && target != persistent,
+				slices.Contains(inMemory, c.ID) && stores,
+				target.Profile.PerKID() && slices.Contains([]string{"PR-KID-03", "PR-KID-04", "PR-NON-02"}, c.ID),
+				limited[c.ID] && target.Profile.TakesToken() && target.Variant != "rental":
 				want = reports.NotApplicable
 			}
 			if r, _ := suites.Run(t.Context(), c, target); r.Outcome != want {
@@ -98,13 +150,19 @@ func TestEveryCheckCanFail(t *testing.T) {
 	tokensFake, tokens := startTokens(t, variants[0])
 	ctrFake, ctr := startPlayReady(t, asset)
 	cbcFake, cbc := startPlayReady(t, cbcs)
+	storedFake, persistent := startPersistent(t)
+	prTokensFake, prTokens := startPlayReadyTokens(t)
 	for _, c := range suites.All() {
 		fake, target := plainFake, plain
 		switch {
+		case takesToken(c) && c.System == drm.PlayReady:
+			fake, target = prTokensFake, prTokens
 		case takesToken(c):
 			fake, target = tokensFake, tokens
 		case onlyFor[c.ID] == cbcs:
 			fake, target = cbcFake, cbc
+		case slices.Contains(stored, c.ID):
+			fake, target = storedFake, persistent
 		case c.System == drm.PlayReady:
 			fake, target = ctrFake, ctr
 		}
@@ -114,6 +172,7 @@ func TestEveryCheckCanFail(t *testing.T) {
 		for _, k := range c.Kills {
 			t.Run(c.ID+"/"+k.Fault, func(t *testing.T) {
 				set(t, fake, k.Fault)
+				target.Soak = longSoak
 				before := fake.Exercised(k.Fault)
 				r, _ := suites.Run(t.Context(), c, target)
 				if r.Outcome != k.Outcome || r.Reason != string(k.Reason) {
@@ -135,8 +194,14 @@ var many = map[string]string{}
 
 // collateral are checks that a fault turns red though they do not name it, each with the reason why that is right.
 var collateral = map[string]map[string]string{
-	"wv-cert-other-key":      {"WV-PRV-01": "no identity can be encrypted for the server: privacy mode does not work"},
-	"wv-privacy-ignored":     {"WV-CRT-05": "a client cannot tell a server that ignores encrypted ids from one that lacks the key"},
+	"wv-cert-other-key":   {"WV-PRV-01": "no identity can be encrypted for the server: privacy mode does not work"},
+	"wv-privacy-ignored":  {"WV-CRT-05": "a client cannot tell a server that ignores encrypted ids from one that lacks the key"},
+	"pr-minimal-integers": {"*": "one license in some tens does not decrypt: whichever check asks for it"},
+	"pr-settings-inverted": {
+		"PR-NON-01": "a license that says the opposite is judged by what it says", "PR-NON-02": "as PR-NON-01",
+		"PR-NON-03": "as PR-NON-01", "PR-RSP-01": "as PR-NON-01", "PR-POL-08": "as PR-NON-01",
+	},
+	"pr-redirect-empty":      {"PR-SOAP-01": "there is nowhere to get a license"},
 	"pr-checksum-byte-order": {"PR-SOAP-01": "the content's own headers have checksums: every valid challenge is refused"},
 	"pr-checksum-required": {
 		"PR-HDR-01": "the headers that these checks make have no checksum, as any header may",
@@ -151,6 +216,8 @@ var collateral = map[string]map[string]string{
 // notKilled are faults that no check of this set names, each with the reason.
 var notKilled = map[string]string{
 	"stall-100ms-every-second": "slow, not wrong: it is for load tests, where the latencies show it",
+	"pr-redirect":              "a right redirect: clients follow it, and every check with them",
+	"pr-first-play-missing":    "what a license must hold of first play is the provider's promise, which profiles cannot state",
 	"ep-authenticator-ignored": "no check asks for a token with a wrong authenticator: a provider may lock the account that it guesses at",
 }
 
@@ -164,14 +231,16 @@ func TestFaultsFailOnlyWhoNamesThem(t *testing.T) {
 	tokensFake, tokens := startTokens(t, variants[1])
 	ctrFake, ctr := startPlayReady(t, asset)
 	cbcFake, cbc := startPlayReady(t, cbcs)
+	storedFake, persistent := startPersistent(t)
+	prTokensFake, prTokens := startPlayReadyTokens(t)
 	for _, f := range fakes.Catalogue() {
 		t.Run(f.Name, func(t *testing.T) {
 			at := map[*suites.Target]*fakes.Server{}
 			switch {
 			case strings.HasPrefix(f.Name, "ep-"):
-				at[tokens] = tokensFake
+				at[tokens], at[prTokens] = tokensFake, prTokensFake
 			case f.System == drm.PlayReady:
-				at[ctr], at[cbc] = ctrFake, cbcFake
+				at[ctr], at[cbc], at[persistent] = ctrFake, cbcFake, storedFake
 			case f.System == drm.Widevine:
 				at[plain] = plainFake
 			default:
@@ -205,7 +274,7 @@ func failOnlyNamed(t *testing.T, fault string, target *suites.Target) (named int
 		if r.Outcome == reports.Fail {
 			red++
 		}
-		if bad && !kills && collateral[fault][c.ID] == "" {
+		if bad && !kills && collateral[fault][c.ID] == "" && collateral[fault]["*"] == "" {
 			t.Errorf("%s on %s does not name the fault: %s: %s", c.ID, target.Asset.Name, r.Outcome, suites.Message(r))
 		}
 	}

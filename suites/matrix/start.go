@@ -55,6 +55,26 @@ func StartPlayReady(tb testing.TB, asset string, faults ...string) (*fakes.Serve
 	return fake, t
 }
 
+// StartPlayReadyWith is [StartPlayReady] with options of that service, and the same terms for every key.
+func StartPlayReadyWith(tb testing.TB, asset string, o fakes.PlayReadyOptions, terms fakes.PlayReadyTrack) (*fakes.Server, *suites.Target) {
+	tb.Helper()
+	loaded, options := prepare(tb, asset, nil)
+	options.PlayReady, options.Tracks = o, map[drm.KID]fakes.Track{}
+	for _, kid := range loaded.KIDs() {
+		options.Tracks[kid] = fakes.Track{PlayReady: terms}
+	}
+	fake, err := fakes.Start(context.WithoutCancel(tb.Context()), options)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = fake.Close() })
+	profile, err := provider.Parse("fake", []byte(fake.PlayReadyProfile()))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return fake, target(fake, loaded, profile, suites.NewClient(suites.RequestTimeout))
+}
+
 // StandIn starts the stand-in for a provider, and returns it with a target that is the embedded profile of the id in a
 // variant, "" for none. Both end with the test.
 func StandIn(tb testing.TB, asset, id, variant string, faults ...string) (*fakes.StandIn, *suites.Target) {
@@ -133,6 +153,7 @@ func Trust(target *suites.Target, authority *fakes.Authority) {
 	var platforms []drm.Platform
 	if target.Profile.DRM == drm.PlayReady {
 		target.Issue = authority.Issuer(target.Vault, target.Clock)
+		target.Revoked = authority.RevokedPlayReady(target.Clock)
 		for _, d := range authority.PlayReadyDevices() {
 			platforms = append(platforms, playready.NewPlatform(d, target.Clock).WithRoot(authority.PlayReadyRoot()).WithServerKey(authority.PlayReadyServerKey()))
 		}

@@ -1,0 +1,97 @@
+package loadtest
+
+import "keyflow/reports"
+
+// shareCounts are the counters of one share, or their sum over all.
+type shareCounts struct {
+	planned, withheld, refused, sent   int64
+	answered, failed                   int64
+	queued, skipped, overflow          int64
+	verified, passed, wrong, unjudged  int64
+	latencies, lags, timeouts, wrongBy int64
+}
+
+// share returns the counters of a share. What was planned and withheld follows from the mix alone, the rest was counted as
+// it happened.
+func (r *run) share(i int) shareCounts {
+	b, v := &r.books.shares[i], &r.verifier.shares[i]
+	c := shareCounts{
+		planned: r.minter.planned[i],
+		refused: b.refused, sent: r.sender.sentBy[i].Load(), answered: b.answered, failed: b.classes.sum(),
+		queued: b.queued, skipped: b.skipped, overflow: b.overflow,
+		verified: v.verified.Load(), passed: v.passed.Load(), wrong: v.wrong.Load(), unjudged: v.unjudged.Load(),
+		timeouts: b.classes[classTimeout], wrongBy: v.reasons.sum(),
+	}
+	c.withheld = c.planned - r.mix.Counts(r.config.Plan, r.pacer.released.Load())[i]
+	c.latencies, c.lags = b.operations.counts()
+	return c
+}
+
+// balanced holds the counters of one share against each other.
+func (c shareCounts) balanced() bool {
+	return c.planned == c.sent+c.refused+c.withheld &&
+		c.sent == c.answered+c.failed &&
+		c.answered == c.queued+c.skipped+c.overflow &&
+		c.queued == c.verified+c.passed+c.wrong+c.unjudged &&
+		c.wrong == c.wrongBy &&
+		c.lags == c.sent &&
+		c.latencies == c.answered+c.timeouts
+}
+
+// sharesBalance holds the counters of each share against each other, and their sums against the totals.
+func (r *run) sharesBalance() bool {
+	b, v := r.books, r.verifier
+	left := shareCounts{
+		planned: r.total, withheld: r.pacer.withheld, refused: b.refused, sent: r.sender.sent.Load(),
+		answered: b.answered.Load(), failed: b.failed.Load(), queued: b.queued, skipped: b.skipped, overflow: b.overflow,
+		verified: v.verified.Load(), passed: v.passed.Load(), wrong: v.wrong.Load(), unjudged: v.unjudged.Load(),
+	}
+	for i := range r.config.Shares {
+		c := r.share(i)
+		if !c.balanced() {
+			return false
+		}
+		left.planned -= c.planned
+		left.withheld -= c.withheld
+		left.refused -= c.refused
+		left.sent -= c.sent
+		left.answered -= c.answered
+		left.failed -= c.failed
+		left.queued -= c.queued
+		left.skipped -= c.skipped
+		left.overflow -= c.overflow
+		left.verified -= c.verified
+		left.passed -= c.passed
+		left.wrong -= c.wrong
+		left.unjudged -= c.unjudged
+	}
+	return left == shareCounts{}
+}
+
+// shares tells what became of each share of a mix. A run of one has nothing to tell beside its totals.
+func (r *run) shares() ([]reports.Share, error) {
+	if len(r.config.Shares) < 2 {
+		return nil, nil
+	}
+	var list []reports.Share
+	for i, s := range r.config.Shares {
+		c := r.share(i)
+		share := reports.Share{
+			Profile: s.Profile.ID, System: string(s.Profile.DRM), Weight: s.Weight,
+			Accounting: reports.Accounting{
+				Planned: c.planned, Sent: c.sent, Answered: c.answered, Failed: r.books.shares[i].classes,
+				Verified: c.verified, Wrong: c.wrong, WrongBy: r.verifier.shares[i].reasons,
+				Unverified: c.skipped + c.overflow + c.passed + c.unjudged, Balanced: c.balanced(),
+			},
+		}
+		if n := c.withheld + c.refused; n > 0 {
+			share.Accounting.NotSent = map[string]int64{r.halt.reason: n}
+		}
+		var err error
+		if share.Operations, err = r.books.shares[i].operations.report(); err != nil {
+			return nil, err
+		}
+		list = append(list, share)
+	}
+	return list, nil
+}
