@@ -32,6 +32,7 @@ type Profile struct {
 	Errors      []Matcher          `yaml:"errors"` // the first that matches wins
 	Expect      map[string]Outcome `yaml:"expect"` // by scenario id; the oracle of the suites
 	Variants    []Variant          `yaml:"variants"`
+	CORS        CORS               `yaml:"cors"`
 	Limits      Limits             `yaml:"limits"`
 	Secrets     Secrets            `yaml:"secrets"`
 

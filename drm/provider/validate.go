@@ -78,6 +78,7 @@ func (v *validator) profile() {
 		}
 	}
 	v.limits()
+	v.cors()
 	p.plan.finish(p)
 }
 
