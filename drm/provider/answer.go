@@ -6,41 +6,85 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 
-	"keyflow/drm"
 	"keyflow/drm/playready/soap"
+	"keyflow/drm/xmltree"
 )
 
 // Matched is what a profile's error matchers say of an answer that is no license.
 type Matched struct {
-	Class ErrorClass
-	Code  string // the provider's own, "" if the profile names none or the answer holds none
-	Retry string // never, once_new_token, backoff or "": the profile says nothing
+	Class   ErrorClass
+	Code    string // the provider's own, "" if the profile names none or the answer holds none
+	Message string // the provider's own words, likewise
+	Retry   string // never, once_new_token, backoff or "": the profile says nothing
 }
 
-// String returns class and code.
+// String returns class, code and message.
 func (m *Matched) String() string {
-	if m.Code == "" {
-		return string(m.Class)
+	text := string(m.Class)
+	if m.Code != "" {
+		text += fmt.Sprintf(" (%s)", m.Code)
 	}
-	return fmt.Sprintf("%s (%s)", m.Class, m.Code)
+	if m.Message != "" {
+		text += ": " + m.Message
+	}
+	return text
+}
+
+// place is an answer, or what a file or a command yields.
+type place struct {
+	status int
+	header http.Header
+	body   []byte
 }
 
 // matcher is a [Matcher] with its expressions compiled.
 type matcher struct {
 	Matcher
 	contentType, body *regexp.Regexp
-	code              *locator
+	start             []byte
+	header            map[string]*regexp.Regexp
+	json              []jsonMatch
+	code, message     *locator
 }
 
-func (m *matcher) matches(status int, header http.Header, body []byte) bool {
-	return (len(m.When.Status) == 0 || m.When.Status.Has(status)) &&
-		(m.contentType == nil || m.contentType.MatchString(header.Get("Content-Type"))) &&
-		(m.body == nil || m.body.Match(body)) &&
-		(len(m.When.SOAPStatus) == 0 || slices.Contains(m.When.SOAPStatus, soapCode(body)))
+// jsonMatch is a value that JSON must have at a place.
+type jsonMatch struct {
+	path  string
+	steps []any
+	want  *regexp.Regexp // of text; nil: the value as it is written
+	exact string
+}
+
+func (m *matcher) matches(in place) bool {
+	for name, re := range m.header {
+		if !re.MatchString(in.header.Get(name)) {
+			return false
+		}
+	}
+	for _, j := range m.json {
+		if !j.matches(in.body) {
+			return false
+		}
+	}
+	return (len(m.When.Status) == 0 || m.When.Status.Has(in.status)) &&
+		(m.contentType == nil || m.contentType.MatchString(in.header.Get("Content-Type"))) &&
+		(m.body == nil || m.body.Match(in.body)) &&
+		bytes.HasPrefix(in.body, m.start) &&
+		(len(m.When.SOAPStatus) == 0 || slices.Contains(m.When.SOAPStatus, soapCode(in.body)))
+}
+
+func (j *jsonMatch) matches(body []byte) bool {
+	text, found := jsonValue(body, j.steps)
+	if j.want != nil {
+		return found && j.want.MatchString(text)
+	}
+	return found && text == j.exact
 }
 
 // soapCode returns the status code of a SOAP fault, 0 if the body is none or its fault has none.
@@ -52,49 +96,34 @@ func soapCode(body []byte) soap.Code {
 }
 
 // classify returns what the first matcher says; nil if there are none at all.
-func classify(ms []matcher, status int, header http.Header, body []byte) *Matched {
+func classify(ms []matcher, in place) *Matched {
 	for i := range ms {
 		m := &ms[i]
-		if !m.matches(status, header, body) {
+		if !m.matches(in) {
 			continue
 		}
 		out := &Matched{Class: m.Class, Retry: m.Retry}
 		if m.code != nil {
-			code, _ := m.code.find(header, body)
+			code, _ := m.code.find(in)
 			out.Code = readable([]byte(code))
+		}
+		if m.message != nil {
+			words, _ := m.message.find(in)
+			out.Message = readable([]byte(words))
 		}
 		return out
 	}
 	if len(ms) == 0 {
 		return nil
 	}
-	if IsHTML(header, body) {
+	if IsHTML(in.header, in.body) {
 		return &Matched{Class: ErrorEdgeHTML}
 	}
 	return &Matched{Class: ErrorUnclassified}
 }
 
-// unwrapRule is an [Unwrap] with its bytes decoded.
-type unwrapRule struct {
-	start []byte
-	kind  drm.Kind
-}
-
-// unwraps reports whether the body of a good answer has one of the forms that the profile names.
-func (p *Profile) unwraps(kind drm.Kind, body []byte) bool {
-	if p.plan == nil || len(p.plan.unwrap) == 0 {
-		return true
-	}
-	for _, u := range p.plan.unwrap {
-		if (u.kind == "" || u.kind == kind) && bytes.HasPrefix(body, u.start) {
-			return true
-		}
-	}
-	return false
-}
-
-// locator is a place in an answer: its body, a value of its JSON, a header or the status code of its SOAP fault, and of that what a
-// regular expression finds.
+// locator is a place in an answer: its body, a value of its JSON or XML, a header, its status, a parameter of the URL that it
+// is, or the status code of its SOAP fault; and of that what a regular expression finds.
 type locator struct {
 	from, path string
 	steps      []any
@@ -102,22 +131,10 @@ type locator struct {
 }
 
 // find returns the text at the place, and whether there is any.
-func (l *locator) find(header http.Header, body []byte) (string, bool) {
-	text := string(bytes.TrimSpace(body))
-	switch l.from {
-	case "header":
-		text = header.Get(l.path)
-	case "json":
-		var ok bool
-		if text, ok = jsonValue(body, l.steps); !ok {
-			return "", false
-		}
-	case "soap":
-		code := soapCode(body)
-		if code == 0 {
-			return "", false
-		}
-		text = fmt.Sprintf("0x%08X", uint32(code))
+func (l *locator) find(in place) (string, bool) {
+	text, found := l.text(in)
+	if !found {
+		return "", false
 	}
 	if l.regex == nil {
 		return text, text != ""
@@ -130,6 +147,30 @@ func (l *locator) find(header http.Header, body []byte) (string, bool) {
 		return m[1], m[1] != ""
 	}
 	return m[0], m[0] != ""
+}
+
+func (l *locator) text(in place) (string, bool) {
+	body := string(bytes.TrimSpace(in.body))
+	switch l.from {
+	case "header":
+		return in.header.Get(l.path), true
+	case "json":
+		return jsonValue(in.body, l.steps)
+	case "xml":
+		return xmlValue(body, l.path)
+	case "status":
+		return strconv.Itoa(in.status), true
+	case "url_query":
+		u, err := url.Parse(body)
+		if err != nil {
+			return "", false
+		}
+		return u.Query().Get(l.path), true
+	case "soap":
+		code := soapCode(in.body)
+		return fmt.Sprintf("0x%08X", uint32(code)), code != 0
+	}
+	return body, true
 }
 
 var jsonStep = regexp.MustCompile(`^(?:\.([A-Za-z_][A-Za-z0-9_-]*)|\[([0-9]{1,4})\])`)
@@ -183,4 +224,26 @@ func jsonValue(body []byte, steps []any) (string, bool) {
 		return fmt.Sprint(v), true
 	}
 	return "", false
+}
+
+// xmlBounds limit the XML of a token service's answer.
+var xmlBounds = xmltree.Bounds{Bytes: maxToken, Elements: 1000, Depth: 32}
+
+var xmlPath = regexp.MustCompile(`^(/[A-Za-z_][A-Za-z0-9_.-]*)+$`)
+
+// xmlValue returns the text of the element that a path of local names leads to, the first of each name.
+func xmlValue(body, path string) (string, bool) {
+	root, err := xmltree.Parse(body, xmlBounds)
+	if err != nil {
+		return "", false
+	}
+	names := strings.Split(path, "/")[1:]
+	if root.Name.Local != names[0] {
+		return "", false
+	}
+	n := root.Path(names[1:]...)
+	if n == nil {
+		return "", false
+	}
+	return strings.TrimSpace(n.Text), true
 }

@@ -1,8 +1,7 @@
 package provider
 
 import (
-	"context"
-	"encoding/json"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/http"
@@ -27,17 +26,23 @@ const maxSecretFile = 1 << 16
 
 // Environment is what a profile is bound to. Every field may be left out.
 type Environment struct {
-	Vars    map[string]string               // the user's values; they win over all others and cannot be secret
-	Getenv  func(name string) string        // nil: os.Getenv
-	Vault   *secret.Vault                   // is told every secret as it becomes known
-	HTTP    *http.Client                    // for token services; its redirect policy and cookie jar are not used
-	Clock   drm.Clock                       // nil: the machine's
-	Budget  *Budget                         // nil: nothing that costs money may be asked for
-	Timeout time.Duration                   // of one token request; zero: DefaultTimeout
-	Resolve func(name string, v Var) string // a value for a variable that has none; nil: there is none
+	Vars   map[string]string        // the user's values; they win over all others and cannot be secret
+	Getenv func(name string) string // nil: os.Getenv
+	Vault  *secret.Vault            // is told every secret as it becomes known
+	HTTP   *http.Client             // for token services; its redirect policy and cookie jar are not used
+	Clock  drm.Clock                // nil: the machine's
+	Budget *Budget                  // nil: nothing that costs money may be asked for
+	// HTTPWith returns the client for a token service whose TLS is configured by the profile. Nil: such a profile cannot be
+	// bound.
+	HTTPWith func(*tls.Config) *http.Client
+	Timeout  time.Duration                   // of one token request; zero: DefaultTimeout
+	RunID    string                          // ${run.id}
+	Resolve  func(name string, v Var) string // a value for a variable that has none; nil: there is none
 
-	// Insecure allows token and license URLs that are plain http to another machine.
+	// Insecure allows token and license URLs that are plain http to another machine, and tls.NAME.insecure.
 	Insecure bool
+	// AllowExec allows tokens of source command.
+	AllowExec bool
 }
 
 // Budget is how many billed tokens a run may ask for. It may be shared by profiles and used concurrently.
@@ -90,8 +95,8 @@ func (e *BudgetError) Error() string {
 type bound struct {
 	env      Environment
 	vars     map[string]any // secret.Bytes for secrets
-	client   *http.Client
 	cache    *tokenCache
+	retry    Retry
 	urlKnown bool
 }
 
@@ -111,10 +116,16 @@ func (p *Profile) Bind(env Environment) (*Profile, error) {
 	if env.Vault == nil {
 		env.Vault = secret.NewVault()
 	}
-	b := &bound{env: env, vars: map[string]any{}, client: tokenClient(env.HTTP), cache: newTokenCache()}
+	b := &bound{env: env, vars: map[string]any{}, cache: newTokenCache(), retry: p.Retry}
 	errs := p.bindVars(b)
 	out := *p
 	out.bound = b
+	if p.plan != nil {
+		own := *p.plan
+		own.needed = slices.Clone(p.plan.needed)
+		out.plan = &own
+		errs = append(errs, out.bindTokens(env)...)
+	}
 	if len(errs) == 0 && out.dynamic() {
 		errs = append(errs, out.bindURL()...)
 	}
@@ -132,6 +143,35 @@ func tokenClient(given *http.Client) *http.Client {
 	client.Jar = nil
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return &client
+}
+
+// bindTokens gives the token steps what they need of the environment.
+func (p *Profile) bindTokens(env Environment) []error {
+	var errs []error
+	for i, t := range p.plan.needed {
+		own := *t
+		p.plan.needed[i] = &own
+		own.client = tokenClient(env.HTTP)
+		if t.Source == "command" && !env.AllowExec {
+			errs = append(errs, fmt.Errorf("token %s runs a command: allow it with --allow-exec", t.ID))
+		}
+		if t.HTTP == nil || t.HTTP.TLS == "" {
+			continue
+		}
+		config, err := p.TLS[t.HTTP.TLS].Config()
+		switch {
+		case err != nil:
+			errs = append(errs, fmt.Errorf("tls.%s: %w", t.HTTP.TLS, err))
+		case env.HTTPWith == nil:
+			errs = append(errs, fmt.Errorf("token %s has tls of its own, which cannot be had here", t.ID))
+		default:
+			own.client = tokenClient(env.HTTPWith(config))
+		}
+	}
+	if p.Unverified() && !env.Insecure {
+		errs = append(errs, errors.New("tls: insecure: true: certificates are not verified; --insecure allows it"))
+	}
+	return errs
 }
 
 func (p *Profile) bindVars(b *bound) []error {
@@ -266,119 +306,4 @@ func (v Var) check(value any) error {
 		return fmt.Errorf("is none of %v", v.Enum)
 	}
 	return nil
-}
-
-// inputs are what a template may name of lease and message.
-type inputs struct {
-	need Need
-	kids []drm.KID
-	msg  drm.Message
-	now  time.Time
-}
-
-// exprEnv returns the environment of expressions. It holds secrets in the clear and must not outlive the evaluation.
-func (b *bound) exprEnv(tokens map[string]outputs, in inputs) map[string]any {
-	vars := make(map[string]any, len(b.vars))
-	for name, v := range b.vars {
-		if s, ok := v.(secret.Bytes); ok {
-			v = string(s.Reveal())
-		}
-		vars[name] = v
-	}
-	values := make(map[string]any, len(tokens))
-	for id, outputs := range tokens {
-		m := make(map[string]any, len(outputs))
-		for name, s := range outputs {
-			m[name] = string(s.Reveal())
-		}
-		values[id] = m
-	}
-	input := map[string]any{
-		"content_id": in.need.ContentID, "challenge": in.msg.Body, "challenge_kind": string(in.msg.Kind),
-		"kids": make([][]byte, len(in.kids)), "keys": make([]keyInput, len(in.kids)), "kid": []byte(nil),
-	}
-	for i, k := range in.kids {
-		input["kids"].([][]byte)[i] = k[:]
-		input["keys"].([]keyInput)[i] = keyInput{KID: k[:], CEK: in.need.Keys[k].Reveal()}
-	}
-	if len(in.kids) > 0 {
-		input["kid"] = in.kids[0][:]
-	}
-	return map[string]any{"var": vars, "token": values, "input": input, "now": in.now}
-}
-
-// jsonTemplate is JSON with templates as leaves.
-type jsonTemplate struct {
-	node     *node
-	leaf     *template
-	keys     []string
-	children []*jsonTemplate
-}
-
-// render returns the JSON text with its keys in the profile's order; drop says that a leaf is to be left out.
-func (j *jsonTemplate) render(env map[string]any) (text []byte, drop bool, err error) {
-	value := j.node.scalar
-	switch {
-	case j.node.kind == nodeMap || j.node.kind == nodeList:
-		return j.renderChildren(env)
-	case j.leaf != nil:
-		if value, drop, err = j.leaf.eval(env); err != nil || drop {
-			return nil, drop, err
-		}
-	}
-	text, err = json.Marshal(value)
-	return text, false, err
-}
-
-func (j *jsonTemplate) renderChildren(env map[string]any) ([]byte, bool, error) {
-	brackets := map[nodeKind]string{nodeMap: "{}", nodeList: "[]"}[j.node.kind]
-	out := []byte{brackets[0]}
-	for i, c := range j.children {
-		text, drop, err := c.render(env)
-		if err != nil {
-			return nil, false, err
-		}
-		if drop {
-			continue
-		}
-		if len(out) > 1 {
-			out = append(out, ',')
-		}
-		if j.keys != nil {
-			key, err := json.Marshal(j.keys[i])
-			if err != nil {
-				return nil, false, err
-			}
-			out = append(append(out, key...), ':')
-		}
-		out = append(out, text...)
-	}
-	return append(out, brackets[1]), false, nil
-}
-
-func (j *jsonTemplate) templates() []*template {
-	var ts []*template
-	if j.leaf != nil {
-		ts = append(ts, j.leaf)
-	}
-	for _, c := range j.children {
-		ts = append(ts, c.templates()...)
-	}
-	return ts
-}
-
-// cached is a token's outputs while they may be shared.
-type cached struct {
-	lock    chan struct{} // holds one item while a token is minted
-	values  outputs
-	expires time.Time
-}
-
-func (c *cached) acquire(ctx context.Context) error {
-	select {
-	case c.lock <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

@@ -2,8 +2,10 @@ package provider
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -20,6 +22,8 @@ type Need struct {
 	KIDs      []drm.KID
 	ContentID []byte
 	Keys      map[drm.KID]secret.Bytes // the content keys, as far as known; some token services want them
+	Labels    map[drm.KID]string       // track labels, such as HD, as far as known
+	Box       drm.Box                  // that the session is opened with; zero: not known
 }
 
 // Lease is what a provider's token steps yielded for one session: it entitles to KIDs and may be used for a number of
@@ -39,6 +43,9 @@ type leaseState struct {
 	clock       drm.Clock
 	tokens      map[string]outputs
 	need        Need
+	session     string // ${input.session_id}
+	laURL       string
+	forge       *forgery
 	single      bool // one message only
 	certificate bool // a certificate request counts
 	customToken bool // the custom data carries a token
@@ -89,14 +96,14 @@ func (l *Lease) Use(kind drm.Kind) error {
 // Lease takes a lease for the need. All I/O of a provider's token steps happens here. Its errors are a [*BudgetError] or a
 // [*TokenError] where a token step is the reason.
 func (p *Profile) Lease(ctx context.Context, need Need) (*Lease, error) {
-	lease, err := p.lease(ctx, need)
+	lease, err := p.lease(ctx, need, nil)
 	if err != nil {
 		return nil, fmt.Errorf("take a lease from %s: %w", p.ID, err)
 	}
 	return lease, nil
 }
 
-func (p *Profile) lease(ctx context.Context, need Need) (*Lease, error) {
+func (p *Profile) lease(ctx context.Context, need Need, forge *forgery) (*Lease, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -116,10 +123,16 @@ func (p *Profile) lease(ctx context.Context, need Need) (*Lease, error) {
 	for _, k := range need.Keys {
 		p.bound.env.Vault.Add("content key", k)
 	}
-	s := &leaseState{clock: p.bound.env.Clock, tokens: map[string]outputs{}, need: need, certificate: p.Certificate.ConsumesToken}
+	s := &leaseState{
+		clock: p.bound.env.Clock, tokens: map[string]outputs{}, need: need, certificate: p.Certificate.ConsumesToken,
+		session: newUUID(), laURL: laURLOf(need.Box), forge: forge,
+	}
 	lease.state = s
 	for _, t := range p.plan.needed {
-		values, expires, err := p.bound.token(ctx, t, s.tokens, inputs{need: need, kids: lease.KIDs})
+		if t.late() {
+			continue
+		}
+		values, expires, err := p.bound.token(ctx, t, s.tokens, s.inputs(lease, drm.Message{}, At{}))
 		if err != nil {
 			return nil, err
 		}
@@ -142,9 +155,12 @@ func (p *Profile) addCustomData(lease *Lease) error {
 		return nil
 	}
 	s := lease.state
-	text, _, err := t.evalText(p.bound.exprEnv(s.tokens, inputs{need: s.need, kids: lease.KIDs, now: s.clock.Now()}))
+	text, _, err := t.evalText(p.bound.exprEnv(s.tokens, s.inputs(lease, drm.Message{}, At{Now: s.clock.Now()})))
 	if err != nil {
 		return fmt.Errorf("playready.custom_data: %w", err)
+	}
+	if p.PlayReady.CustomData.Format == "b64" {
+		text = base64.StdEncoding.EncodeToString([]byte(text))
 	}
 	lease.CustomData, s.customToken = secret.New([]byte(text)), len(t.names.tokens) > 0
 	if t.secret() {
@@ -169,14 +185,25 @@ func (p *Profile) rehearse(lease *Lease) error {
 	return nil
 }
 
-// At is what a request may depend on beside lease and message, so that Build is pure.
-type At struct {
-	Now time.Time
-	Seq uint64 // number of the request within the run
+// inputs are what the lease's templates may name.
+func (s *leaseState) inputs(lease *Lease, m drm.Message, at At) inputs {
+	in := inputs{need: s.need, kids: lease.KIDs, session: s.session, laURL: s.laURL, msg: m, now: at.Now, seq: at.Seq, forge: s.forge}
+	if at.Rand != [16]byte{} {
+		in.uuid = uuidOf(at.Rand)
+	}
+	return in
 }
 
-// Build makes the HTTP request for a message. It is pure: the same arguments make the same request. A request that
-// cannot be made, because the profile is not bound or has no lease, says so when it is sent ([Request.HTTP]).
+// At is what a request may depend on beside lease and message, so that Build is pure.
+type At struct {
+	Now  time.Time
+	Seq  uint64   // number of the request within the run
+	Rand [16]byte // what ${uuid} is made of in a request; zero: random
+}
+
+// Build makes the HTTP request for a message. It is pure: the same arguments make the same request, as long as its
+// randomness is given. A request that cannot be made, because the profile is not bound or has no lease, says so when it is
+// sent ([Request.HTTP]).
 func (p *Profile) Build(lease *Lease, m drm.Message, at At) *Request {
 	r := &Request{
 		Method: http.MethodPost,
@@ -190,14 +217,53 @@ func (p *Profile) Build(lease *Lease, m drm.Message, at At) *Request {
 	case p.bound == nil || lease == nil || lease.state == nil:
 		r.err = errUnbound
 	default:
-		s := lease.state
-		env := p.bound.exprEnv(s.tokens, inputs{need: s.need, kids: lease.KIDs, msg: m, now: at.Now})
-		r.err = p.plan.attach(r, env, p.Request.QueryEncoding == "percent", lease.tampering)
+		r.err = p.build(r, lease, m, at)
+	}
+	if p.Request.Accept != "" && !hasHeader(r.Header, "Accept") {
+		r.Header["Accept"] = []string{p.Request.Accept}
 	}
 	if p.DRM == drm.PlayReady && m.Kind != drm.KindCertificate && !hasHeader(r.Header, "SOAPAction") {
 		r.Header["SOAPAction"] = []string{p.PlayReady.SOAPAction} // the case that clients send
 	}
+	if p.Request.Compress == "gzip" && len(r.Body) > 0 {
+		r.Body = compressed(r.Body)
+		r.Header["Content-Encoding"] = []string{"gzip"}
+	}
 	return r
+}
+
+// build makes what of a request follows from the lease.
+func (p *Profile) build(r *Request, lease *Lease, m drm.Message, at At) error {
+	s := lease.state
+	in := s.inputs(lease, m, at)
+	if in.uuid == "" && p.plan.all.fresh {
+		in.uuid = newUUID()
+	}
+	env := p.bound.exprEnv(s.tokens, in)
+	tokens := maps.Clone(s.tokens) // the lease's own map is shared by its requests
+	for _, t := range p.plan.needed {
+		if !t.late() {
+			continue
+		}
+		values, err := p.bound.local(t, rendering{env: env, forge: s.forge, spoil: lease.tampering})
+		if err != nil {
+			return err
+		}
+		tokens[t.ID] = values
+		env["token"].(map[string]any)[t.ID] = values.clear()
+	}
+	ownPost := m.Kind == drm.KindCertificate && p.Certificate.Mode == certificateURL
+	if err := p.plan.attach(r, env, p, lease.tampering, ownPost); err != nil {
+		return err
+	}
+	r.secretBody = s.customToken
+	if p.plan.body == nil || m.Kind == drm.KindCertificate && p.Certificate.Wrap == "raw" || r.Method == http.MethodGet {
+		return nil
+	}
+	var err error
+	r.secretBody = r.secretBody || p.plan.body.secret()
+	r.Body, err = p.plan.body.wrap(rendering{env: env, spoil: lease.tampering}, tokens, m.Body)
+	return err
 }
 
 // hasHeader reports whether a header has a field, whatever its case.
@@ -210,21 +276,27 @@ func hasHeader(h http.Header, name string) bool {
 	return false
 }
 
-// attach puts URL, query and headers into a request.
-func (l *plan) attach(r *Request, env map[string]any, percent bool, how tampering) error {
-	address, _, err := l.url.evalText(env)
-	if err == nil && len(l.carriers()) == 0 && !l.customCarries() {
+// attach puts URL, query and headers into a request; a certificate's of its own has another URL, and no query.
+func (l *plan) attach(r *Request, env map[string]any, p *Profile, how tampering, certificate bool) error {
+	u, query := l.url, how.spoil(l.query)
+	if certificate {
+		u, query, r.Method = l.certificateURL, nil, p.Certificate.Method
+		if r.Method == http.MethodGet {
+			r.Body = nil
+		}
+	}
+	address, _, err := u.evalText(env)
+	if err == nil && len(l.carriers()) == 0 && !l.customCarries() && !l.bodyCarries() {
 		address, err = how.spoilURL(address)
 	}
 	if err != nil {
 		return err
 	}
-	query, headers := how.spoil(l.query), how.spoil(l.headers)
 	shown := address
-	if l.url.secret() {
-		shown = l.url.text
+	if u.secret() {
+		shown = u.text
 	}
-	if r.URL, r.shown, err = encodeQuery(address, shown, query, env, percent); err != nil {
+	if r.URL, r.shown, err = encodeQuery(address, shown, query, env, queryEncoding(p.Request.QueryEncoding)); err != nil {
 		return err
 	}
 	contentType, _, err := l.contentType.evalText(env)
@@ -235,6 +307,7 @@ func (l *plan) attach(r *Request, env map[string]any, percent bool, how tamperin
 		return errors.New("the value of header Content-Type holds a line break")
 	}
 	r.Header = http.Header{"Content-Type": {contentType}}
+	headers := how.spoil(l.headers)
 	for _, p := range headers {
 		if p.secret {
 			r.secretHeaders = append(r.secretHeaders, p.name)

@@ -58,27 +58,12 @@ func Parse(origin string, text []byte) (*Profile, error) {
 		return nil, found.join(origin)
 	}
 	base, found := decodeProfile(origin, root)
-	used := base.usage()
-	known := slices.Clone(found)
-	base.merged = map[string]*Profile{}
-	for i, v := range base.Variants {
-		p, problems := mergeVariant(origin, root, v)
-		for _, problem := range problems {
-			if !slices.Contains(known, problem) { // the base has it too
-				problem.text = fmt.Sprintf("variant %s: %s", v.ID, problem.text)
-				found = append(found, problem)
-			}
-		}
-		if v.ID == "" || base.merged[v.ID] != nil || !kebab.MatchString(v.ID) {
-			found.add(root.get("variants").items[i].line, "variants[%d].id: want lower-case words joined by hyphens, each once, seen %q", i, v.ID)
-		}
-		if p != nil {
-			base.merged[v.ID] = p
-			used.merge(p.usage())
-		}
-	}
+	d := deriver{origin: origin, root: root, base: base, known: slices.Clone(found), used: base.usage()}
+	base.merged = d.derive("variants", base.Variants)
+	base.cases = d.derive("scenarios", base.Scenarios)
+	found = append(found, d.found...)
 	if len(found) == 0 { // an unreadable template names nothing, which proves nothing
-		found = append(found, unused(base, root, used)...)
+		found = append(found, unused(base, root, d.used)...)
 		found = append(found, base.strayNames(root)...)
 	}
 	if len(found) > 0 {
@@ -97,26 +82,74 @@ func decodeProfile(origin string, root *node) (*Profile, problems) {
 	return p, v.problems
 }
 
-// mergeVariant reads the profile that a variant makes of the base. What names the profile cannot be patched.
-func mergeVariant(origin string, root *node, v Variant) (*Profile, problems) {
-	var found problems
+// deriver makes further profiles of one, by merge patches.
+type deriver struct {
+	origin string
+	root   *node
+	base   *Profile
+	known  problems // of the base, which the others have too
+	found  problems
+	used   names
+}
+
+// derive reads the profiles that patches make of the base, by id. Those of a scenario stand on every variant too.
+func (d *deriver) derive(key string, patches []Variant) map[string]*Profile {
+	out := map[string]*Profile{}
+	kind := strings.TrimSuffix(key, "s")
+	for i, v := range patches {
+		if v.ID == "" || out[v.ID] != nil || !kebab.MatchString(v.ID) {
+			d.found.add(d.root.get(key).items[i].line, "%s[%d].id: want lower-case words joined by hyphens, each once, seen %q", key, i, v.ID)
+		}
+		if p := d.merge(kind+" "+v.ID, key, d.root, v); p != nil {
+			if key == "variants" {
+				p.Variant = v.ID
+				p.cases = d.casesOn(p, merge(d.root, v.Patch.root))
+			}
+			out[v.ID] = p
+		}
+	}
+	return out
+}
+
+// casesOn returns the scenarios of a variant.
+func (d *deriver) casesOn(variant *Profile, root *node) map[string]*Profile {
+	out := map[string]*Profile{}
+	for _, c := range variant.Scenarios {
+		if p := d.merge("variant "+variant.Variant+", scenario "+c.ID, "scenarios", root, c); p != nil {
+			p.Variant = variant.Variant
+			out[c.ID] = p
+		}
+	}
+	return out
+}
+
+// merge reads the profile that a patch makes of a tree. What names the profile cannot be patched.
+func (d *deriver) merge(what, key string, root *node, v Variant) *Profile {
 	patch := v.Patch.root
 	if patch == nil || patch.kind != nodeMap {
-		line := root.get("variants").line
+		line := d.root.get(key).line
 		if patch != nil {
 			line = patch.line
 		}
-		found.add(line, "patch: want keys and values; {} changes nothing")
-		return nil, found
+		d.found.add(line, "%s: patch: want keys and values; {} changes nothing", what)
+		return nil
 	}
+	var found problems
 	for _, f := range patch.fields {
-		if slices.Contains([]string{"profile", "id", "drm", "vars", "variants"}, f.key) {
+		if slices.Contains([]string{"profile", "id", "drm", "vars", "variants", "scenarios"}, f.key) {
 			found.add(f.line, "patch: %s cannot be patched", f.key)
 		}
 	}
-	p, more := decodeProfile(origin, merge(root, patch).without("variants"))
-	p.Variant = v.ID
-	return p, append(found, more...)
+	p, more := decodeProfile(d.origin, merge(root, patch).without("variants"))
+	for _, problem := range append(found, more...) {
+		if !slices.Contains(d.known, problem) {
+			d.known = append(d.known, problem)
+			problem.text = fmt.Sprintf("%s: %s", what, problem.text)
+			d.found = append(d.found, problem)
+		}
+	}
+	d.used.merge(p.usage())
+	return p
 }
 
 // unused returns the variables and tokens that neither the profile nor a variant uses: mostly misspelt ones.
@@ -170,14 +203,28 @@ func (p *Profile) WithVariant(id string) (*Profile, error) {
 	if !ok {
 		return nil, fmt.Errorf("profile %s: unknown variant %q: %s", p.ID, id, nearest.Hint(id, p.VariantIDs()))
 	}
-	if p.bound == nil {
-		return v, nil
+	return p.boundAs(v)
+}
+
+// InScenario returns the profile of one of its [Profile.Scenarios], bound to the same environment if it is bound.
+func (p *Profile) InScenario(id string) (*Profile, error) {
+	c, ok := p.cases[id]
+	if !ok {
+		return nil, fmt.Errorf("profile %s: unknown scenario %q: %s", p.ID, id, nearest.Hint(id, keysSorted(p.cases)))
 	}
-	return v.Bind(p.bound.env)
+	return p.boundAs(c)
+}
+
+func (p *Profile) boundAs(other *Profile) (*Profile, error) {
+	if p.bound == nil {
+		return other, nil
+	}
+	return other.Bind(p.bound.env)
 }
 
 func (p *Profile) setDefaults() {
 	setDefault(&p.Request.Method, "POST")
+	setDefault(&p.Request.ContentType, contentTypeOf[p.Request.Body.Wrap])
 	if p.DRM == drm.PlayReady {
 		setDefault(&p.Request.ContentType, DefaultPlayReadyContentType)
 		setDefault(&p.PlayReady.SOAPAction, soap.ActionHeader(soap.ActionAcquireLicense))
@@ -185,9 +232,18 @@ func (p *Profile) setDefaults() {
 		setDefault(&p.Certificate.Mode, "none")
 	}
 	setDefault(&p.Request.ContentType, DefaultContentType)
+	setDefault(&p.Request.Compress, "none")
+	setDefault(&p.Request.Body.Wrap, "raw")
+	setDefault(&p.Request.Body.Encoding, "b64")
 	setDefault(&p.Request.QueryEncoding, "form")
 	setDefault(&p.Certificate.Mode, "same_url")
 	setDefault(&p.Certificate.Cache, "run")
+	setDefault(&p.Certificate.Wrap, "inherit")
+	setDefault(&p.Certificate.Method, "GET")
+	setDefault(&p.Redirects.Policy, redirectNone)
+	if p.Redirects.Max == 0 {
+		p.Redirects.Max = defaultMaxHops
+	}
 	if len(p.Response.OKStatus) == 0 {
 		p.Response.OKStatus = []int{200}
 	}
@@ -196,6 +252,7 @@ func (p *Profile) setDefaults() {
 	}
 	for i := range p.Response.Unwrap {
 		setDefault(&p.Response.Unwrap[i].As, "raw")
+		setDefault(&p.Response.Unwrap[i].Decode, "none")
 	}
 	for i := range p.Tokens {
 		p.Tokens[i].setDefaults()
@@ -206,6 +263,20 @@ func (t *Token) setDefaults() {
 	setDefault(&t.Scope, "session")
 	if t.File != nil {
 		setDefault(&t.File.Format, "text")
+		setOutputDefaults(t.File.Outputs, "json")
+	}
+	if j := t.JWT; j != nil {
+		setDefault(&j.Alg, "HS256")
+		setDefault(&j.KeyEncoding, map[bool]string{true: "utf8", false: "pem"}[strings.HasPrefix(j.Alg, "HS")])
+	}
+	if j := t.SignedJSON; j != nil {
+		setDefault(&j.Digest, "sha256")
+	}
+	if c := t.Command; c != nil {
+		setOutputDefaults(c.Outputs, "stdout")
+		if c.Timeout == 0 {
+			c.Timeout = DefaultCommandTimeout
+		}
 	}
 	if h := t.HTTP; h != nil {
 		setDefault(&h.Method, "POST")
@@ -213,11 +284,15 @@ func (t *Token) setDefaults() {
 		if len(h.AcceptStatus) == 0 {
 			h.AcceptStatus = Statuses{{200, 200}}
 		}
-		for name, o := range h.Outputs {
-			setDefault(&o.From, "body")
-			setDefault(&o.Decode, "none")
-			h.Outputs[name] = o
-		}
+		setOutputDefaults(h.Outputs, "body")
+	}
+}
+
+func setOutputDefaults(named map[string]Output, from string) {
+	for name, o := range named {
+		setDefault(&o.From, from)
+		setDefault(&o.Decode, "none")
+		named[name] = o
 	}
 }
 

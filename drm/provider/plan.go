@@ -1,6 +1,8 @@
 package provider
 
 import (
+	"fmt"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -9,12 +11,15 @@ import (
 // plan is a profile with its templates compiled. It is immutable.
 type plan struct {
 	url, contentType *template
+	certificateURL   *template // nil: that of licenses
 	customData       *template // of PlayReady; nil for none
 	query, headers   []param
+	body             *bodyPlan    // nil: the key request as it is
 	tokens           []*tokenPlan // all, in order
 	needed           []*tokenPlan // those that the request uses, in order
 	matchers         []matcher
 	unwrap           []unwrapRule
+	metadata         map[string]*locator
 	all              names // of the request and the needed tokens
 	dynamic          bool  // the request is more than a constant URL and content type
 }
@@ -31,16 +36,47 @@ type param struct {
 // tokenPlan is a [Token] with its templates compiled.
 type tokenPlan struct {
 	*Token
-	value *template
-	http  *httpPlan
-	names names
+	value   *template
+	http    *httpPlan
+	jwt     *jwtPlan
+	signed  *signedPlan
+	command *commandPlan
+	located map[string]*locator // the outputs of a JSON file
+	names   names
+	client  *http.Client // of a bound profile
 }
+
+// templates returns those of the source.
+func (t *tokenPlan) templates() []*template {
+	switch {
+	case t.value != nil:
+		return []*template{t.value}
+	case t.http != nil:
+		return t.http.templates()
+	case t.jwt != nil:
+		return t.jwt.templates()
+	case t.signed != nil:
+		return t.signed.templates()
+	case t.command != nil:
+		return t.command.templates()
+	}
+	return nil
+}
+
+// late reports whether the token is made when a request is built, because it names the key request.
+func (t *tokenPlan) late() bool { return t.names.namesChallenge() }
 
 // finish works out what the request needs.
 func (l *plan) finish(p *Profile) {
 	for _, t := range l.requestTemplates() {
 		l.all.merge(t.names)
 		l.dynamic = l.dynamic || !t.constant()
+	}
+	if l.body != nil {
+		l.dynamic = true
+		if l.body.Token != "" {
+			l.all.tokens = append(l.all.tokens, l.body.Token)
+		}
 	}
 	l.dynamic = l.dynamic || l.customData != nil || len(l.query)+len(l.headers)+len(p.Vars)+len(p.Tokens) > 0
 	for _, t := range slices.Backward(l.tokens) {
@@ -53,13 +89,16 @@ func (l *plan) finish(p *Profile) {
 
 func (l *plan) requestTemplates() []*template {
 	var ts []*template
-	for _, t := range []*template{l.url, l.contentType, l.customData} {
+	for _, t := range []*template{l.url, l.contentType, l.certificateURL, l.customData} {
 		if t != nil {
 			ts = append(ts, t)
 		}
 	}
 	for _, p := range append(slices.Clone(l.query), l.headers...) {
 		ts = append(ts, p.value)
+	}
+	if l.body != nil {
+		ts = append(ts, l.body.templates()...)
 	}
 	return ts
 }
@@ -96,9 +135,18 @@ func (p *Profile) Billed() bool {
 	return p.plan != nil && slices.ContainsFunc(p.plan.needed, func(t *tokenPlan) bool { return t.CostUnit != "" })
 }
 
+// queryEncoding says how parameters are written.
+type queryEncoding string
+
+const (
+	encodeForm     queryEncoding = "form"
+	encodePercent  queryEncoding = "percent"
+	encodeVerbatim queryEncoding = "verbatim"
+)
+
 // encodeQuery appends parameters to a URL in their order. shown is the same with the templates of secret values instead
 // of the values.
-func encodeQuery(address, shown string, ps []param, env map[string]any, percent bool) (string, string, error) {
+func encodeQuery(address, shown string, ps []param, env map[string]any, how queryEncoding) (string, string, error) {
 	for _, p := range ps {
 		value, drop, err := p.text(env)
 		if err != nil {
@@ -107,15 +155,21 @@ func encodeQuery(address, shown string, ps []param, env map[string]any, percent 
 		if drop {
 			continue
 		}
-		address += separator(address) + escape(p.name, percent) + "=" + escape(value, percent)
+		if how == encodeVerbatim && strings.ContainsFunc(value, outsideURL) {
+			return "", "", fmt.Errorf("the value of query parameter %s holds what cannot stand in a URL", p.name)
+		}
+		address += separator(address) + how.escape(p.name) + "=" + how.escape(value)
 		if p.secret {
 			shown += separator(shown) + p.name + "=" + p.value.text
 		} else {
-			shown += separator(shown) + escape(p.name, percent) + "=" + escape(value, percent)
+			shown += separator(shown) + how.escape(p.name) + "=" + how.escape(value)
 		}
 	}
 	return address, shown, nil
 }
+
+// outsideURL reports whether a character would end a URL's query, or break the request line.
+func outsideURL(c rune) bool { return c <= ' ' || c == '#' || c >= 0x7f }
 
 func separator(address string) string {
 	switch {
@@ -127,10 +181,12 @@ func separator(address string) string {
 	return "?"
 }
 
-func escape(s string, percent bool) string {
-	s = url.QueryEscape(s)
-	if percent {
-		return strings.ReplaceAll(s, "+", "%20")
+func (how queryEncoding) escape(s string) string {
+	switch how {
+	case encodeVerbatim:
+		return s
+	case encodePercent:
+		return strings.ReplaceAll(url.QueryEscape(s), "+", "%20")
 	}
-	return s
+	return url.QueryEscape(s)
 }

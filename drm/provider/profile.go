@@ -33,16 +33,26 @@ type Profile struct {
 	Expect      map[string]Outcome `yaml:"expect"` // by scenario id; the oracle of the suites
 	Variants    []Variant          `yaml:"variants"`
 	CORS        CORS               `yaml:"cors"`
-	Limits      Limits             `yaml:"limits"`
-	Secrets     Secrets            `yaml:"secrets"`
+	Scenarios   []Variant          `yaml:"scenarios"`
+	Redirects   Redirects          `yaml:"redirects"`
+	Retry       Retry              `yaml:"retry"`
+	TLS         map[string]TLS     `yaml:"tls"`
+	RequestTLS  string             `yaml:"request_tls"` // the name in TLS of what license requests are sent with
+	// Capabilities say what the service does not have, by [Capabilities]; what is not named it may have.
+	Capabilities map[string]bool `yaml:"capabilities"`
+	// Promises are what the contract says of licenses, by track label; "" or "*" is every track.
+	Promises map[string]Promise `yaml:"promises"`
+	Limits   Limits             `yaml:"limits"`
+	Secrets  Secrets            `yaml:"secrets"`
 
 	// Origin is the file that the profile was read from, for messages.
 	Origin string `yaml:"-"`
 	// Variant is the id of the variant that was merged in, "" for the profile as written.
 	Variant string `yaml:"-"`
 
-	plan   *plan // nil for a profile that was not parsed: it is sent as it stands
-	merged map[string]*Profile
+	plan   *plan               // nil for a profile that was not parsed: it is sent as it stands
+	merged map[string]*Profile // by variant
+	cases  map[string]*Profile // by scenario
 	bound  *bound
 }
 
@@ -58,60 +68,37 @@ type Var struct {
 	Help     string `yaml:"help"`
 }
 
-// Token is one step that yields outputs for the request; its outputs are secret. Steps may name the outputs of those
-// above them. The sources static, env and file have one output, "value".
-type Token struct {
-	ID        string        `yaml:"id"`
-	Source    string        `yaml:"source"`
-	Scope     string        `yaml:"scope"` // how long one value may be shared: run, content, session or request
-	TTL       time.Duration `yaml:"ttl"`   // zero: it does not expire
-	SingleUse bool          `yaml:"single_use"`
-	CostUnit  string        `yaml:"cost_unit"` // not empty: each is billed
-	Value     string        `yaml:"value"`
-	Env       string        `yaml:"env"`
-	File      *TokenFile    `yaml:"file"`
-	HTTP      *TokenHTTP    `yaml:"http"`
-}
-
-// TokenFile is a token in a file: text, whose last line break is taken off, or base64 of it.
-type TokenFile struct {
-	Path   string `yaml:"path"`
-	Format string `yaml:"format"`
-}
-
-// TokenHTTP is a request to a token service. Redirects are never followed.
-type TokenHTTP struct {
-	Method       string            `yaml:"method"`
-	URL          string            `yaml:"url"`
-	Query        Params            `yaml:"query"`
-	Headers      Params            `yaml:"headers"`
-	Form         Params            `yaml:"form"`
-	JSON         *Data             `yaml:"json"`
-	Raw          *string           `yaml:"raw"`
-	ContentType  string            `yaml:"content_type"`
-	AcceptStatus Statuses          `yaml:"accept_status"`
-	Redirects    string            `yaml:"redirects"`
-	Outputs      map[string]Output `yaml:"outputs"`
-	Errors       []Matcher         `yaml:"errors"`
-}
-
-// Output says where a token service's answer holds a value. Of a regex the first group counts, or else all of it.
-type Output struct {
-	From     string `yaml:"from"`
-	Path     string `yaml:"path"` // of JSON, e.g. $.token; of a header, its name
-	Regex    string `yaml:"regex"`
-	Decode   string `yaml:"decode"`
-	Required bool   `yaml:"required"`
-}
-
-// Endpoint says where a key request goes.
+// Endpoint says where a key request goes, and how it is dressed.
 type Endpoint struct {
-	Method        string `yaml:"method"`
-	URL           string `yaml:"url"` // after Bind with its variables filled in, unless they are secret
-	Query         Params `yaml:"query"`
-	QueryEncoding string `yaml:"query_encoding"` // form: a space is +; percent: a space is %20
-	Headers       Params `yaml:"headers"`
-	ContentType   string `yaml:"content_type"`
+	Method string `yaml:"method"`
+	URL    string `yaml:"url"` // after Bind with its variables filled in, unless they are secret
+	Query  Params `yaml:"query"`
+	// QueryEncoding is form: a space is +; percent: a space is %20; verbatim: names and values stand as the templates make
+	// them, for queries with a syntax of their own.
+	QueryEncoding string   `yaml:"query_encoding"`
+	Headers       Params   `yaml:"headers"`
+	ContentType   string   `yaml:"content_type"`
+	Accept        string   `yaml:"accept"`   // of Accept; empty: none
+	Compress      string   `yaml:"compress"` // none or gzip
+	Body          Body     `yaml:"body"`
+	Timeout       Timeouts `yaml:"timeout"`
+}
+
+// Body says how a key request is wrapped.
+type Body struct {
+	Wrap     string  `yaml:"wrap"`     // raw, json, form, token or envelope
+	Encoding string  `yaml:"encoding"` // of ${challenge}: b64, b64url, hex or bytes_array
+	JSON     *Data   `yaml:"json"`
+	Form     Params  `yaml:"form"`
+	Token    string  `yaml:"token"`    // the id of the signed_json token that is the body
+	Envelope *string `yaml:"envelope"` // any text, such as XML
+}
+
+// Timeouts bound an exchange. Zero: the run's own.
+type Timeouts struct {
+	Connect   time.Duration `yaml:"connect"`
+	FirstByte time.Duration `yaml:"first_byte"` // from the end of the request to the head of the answer
+	Total     time.Duration `yaml:"total"`
 }
 
 // PlayReady is what a profile of that system has besides.
@@ -124,70 +111,53 @@ type PlayReady struct {
 // taken (sheet providers.md §1.2).
 type CustomData struct {
 	Template string `yaml:"template"`
-	Format   string `yaml:"format"` // text: as it stands
+	Format   string `yaml:"format"` // text: as it stands; b64: its base64
 }
 
-// Certificate says how the service certificate is got (sheet providers.md §1.1).
-type Certificate struct {
-	Mode          string `yaml:"mode"`
-	ConsumesToken bool   `yaml:"consumes_token"`
-	Cache         string `yaml:"cache"`
-}
-
-// Response says what a license looks like on the wire.
-type Response struct {
-	OKStatus     []int    `yaml:"ok_status"`
-	ContentTypes []string `yaml:"content_types"` // empty: any
-	Unwrap       []Unwrap `yaml:"unwrap"`        // empty: any body; the first that matches wins
-	MaxBytes     int64    `yaml:"max_bytes"`     // of an answer's body
-}
-
-// Unwrap says what the body of a good answer looks like.
-type Unwrap struct {
-	When UnwrapWhen `yaml:"when"`
-	As   string     `yaml:"as"`
-}
-
-// UnwrapWhen selects answers. An empty field matches all.
-type UnwrapWhen struct {
-	FirstBytes string   `yaml:"first_bytes"` // in hexadecimal
-	Kind       drm.Kind `yaml:"kind"`        // of the request
-}
-
-// Matcher gives a class to an answer that is no license.
-type Matcher struct {
-	When  MatchWhen  `yaml:"when"`
-	Class ErrorClass `yaml:"class"`
-	Code  *CodeFrom  `yaml:"code"`
-	Retry string     `yaml:"retry"`
-}
-
-// MatchWhen selects answers; all fields that are set must match.
-type MatchWhen struct {
-	Status      Statuses `yaml:"status"`
-	ContentType string   `yaml:"content_type"` // RE2
-	Body        string   `yaml:"body"`         // RE2
-	// SOAPStatus are status codes of a SOAP fault of PlayReady, e.g. 0x8004c601.
-	SOAPStatus SOAPCodes `yaml:"soap_status"`
-}
-
-// CodeFrom says where an answer holds the provider's own error code.
-type CodeFrom struct {
-	From  string `yaml:"from"` // regex, json, header, or soap: the status code of a SOAP fault
-	Path  string `yaml:"path"`
-	Regex string `yaml:"regex"`
-}
-
-// Outcome is what a service answers in a scenario.
-type Outcome struct {
-	Status Statuses     `yaml:"status"`
-	Class  []ErrorClass `yaml:"class"`
-}
-
-// Variant is another way to send the same request, as a merge patch (RFC 7396).
+// Variant is another way to send the same request, as a merge patch (RFC 7396); or, as a scenario, a case of the provider's own
+// with the answer that it must get.
 type Variant struct {
 	ID    string `yaml:"id"`
 	Patch Data   `yaml:"patch"`
+	// Expect is what a scenario is answered with. A variant is answered with a license.
+	Expect Outcome `yaml:"expect"`
+}
+
+// Redirects say which redirects of a license request are followed. Whatever they say, a secret never goes to another host.
+type Redirects struct {
+	Policy string `yaml:"policy"` // none, follow_307_308 or any
+	Max    int    `yaml:"max"`
+	// KeepHeadersCrossOrigin sends the headers that are not secret to another host too.
+	KeepHeadersCrossOrigin bool `yaml:"keep_headers_cross_origin"`
+}
+
+// Retry says which refusals are tried again, where their matcher says backoff.
+type Retry struct {
+	Max              int          `yaml:"max"` // retries; zero: none
+	Classes          []ErrorClass `yaml:"classes"`
+	Backoff          Backoff      `yaml:"backoff"` // first and longest pause, e.g. 200ms..5s
+	HonourRetryAfter bool         `yaml:"honour_retry_after"`
+}
+
+// TLS is how one service is spoken to.
+type TLS struct {
+	CAFile     string   `yaml:"ca_file"`     // PEM; instead of the system's roots
+	ClientCert string   `yaml:"client_cert"` // PEM file
+	ClientKey  string   `yaml:"client_key"`  // PEM file
+	ServerName string   `yaml:"server_name"`
+	Min        string   `yaml:"min"`        // 1.2 or 1.3
+	PinSHA256  []string `yaml:"pin_sha256"` // base64 of SHA-256 of a SubjectPublicKeyInfo of the chain (RFC 7469 §2.4)
+	Insecure   bool     `yaml:"insecure"`   // certificates are not verified; needs the run's leave
+}
+
+// Promise is what the contract says of licenses for one kind of track. Zero: nothing.
+type Promise struct {
+	HDCP          string        `yaml:"hdcp"`           // at most this: none, v1, v2, v2.1, v2.2 or v2.3
+	License       time.Duration `yaml:"license"`        // at least this long
+	Playback      time.Duration `yaml:"playback"`       // at least this long
+	Persistent    *bool         `yaml:"persistent"`     // may, or may not, be stored
+	Renewable     *bool         `yaml:"renewable"`      //
+	SecurityLevel int           `yaml:"security_level"` // at most this: Widevine 1 to 5, PlayReady 150 to 3000
 }
 
 // Limits are what the owner of the service allows. Zero: no limit.
@@ -202,38 +172,6 @@ type Limits struct {
 type Secrets struct {
 	Query   []string `yaml:"query"`
 	Headers []string `yaml:"headers"`
-}
-
-// ErrorClass is what an answer that is no license means (sheet providers.md §4.2).
-type ErrorClass string
-
-// The classes of refusals and faults that a profile may name.
-const (
-	ErrorAuthMissing        ErrorClass = "auth_missing"
-	ErrorAuthMalformed      ErrorClass = "auth_malformed"
-	ErrorAuthInvalid        ErrorClass = "auth_invalid"
-	ErrorAuthExpired        ErrorClass = "auth_expired"
-	ErrorAuthReused         ErrorClass = "auth_reused"
-	ErrorNotEntitled        ErrorClass = "not_entitled"
-	ErrorKeyUnknown         ErrorClass = "key_unknown"
-	ErrorRequestMalformed   ErrorClass = "request_malformed"
-	ErrorRequestUnsupported ErrorClass = "request_unsupported"
-	ErrorDeviceRejected     ErrorClass = "device_rejected"
-	ErrorPolicyRefused      ErrorClass = "policy_refused"
-	ErrorGeoRefused         ErrorClass = "geo_refused"
-	ErrorRateLimited        ErrorClass = "rate_limited"
-	ErrorServerTransient    ErrorClass = "server_transient"
-	ErrorServerFault        ErrorClass = "server_fault"
-	ErrorEdgeHTML           ErrorClass = "edge_html"
-	ErrorUnclassified       ErrorClass = "unclassified"
-)
-
-func errorClasses() []ErrorClass {
-	return []ErrorClass{
-		ErrorAuthMissing, ErrorAuthMalformed, ErrorAuthInvalid, ErrorAuthExpired, ErrorAuthReused, ErrorNotEntitled, ErrorKeyUnknown,
-		ErrorRequestMalformed, ErrorRequestUnsupported, ErrorDeviceRejected, ErrorPolicyRefused, ErrorGeoRefused, ErrorRateLimited,
-		ErrorServerTransient, ErrorServerFault, ErrorEdgeHTML, ErrorUnclassified,
-	}
 }
 
 // VariantIDs returns the ids of the profile's variants, in its order.

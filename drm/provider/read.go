@@ -2,7 +2,6 @@ package provider
 
 import (
 	"bytes"
-	"encoding/hex"
 	"fmt"
 	"mime"
 	"net/http"
@@ -34,6 +33,8 @@ type Reply struct {
 	Body   []byte
 	// Error is what the profile's error matchers say; nil for ClassOK and for a profile without matchers.
 	Error *Matched
+	// Metadata are what the profile wants to have told of the answer, such as request ids, by name.
+	Metadata map[string]string
 	// Problems say how the answer departs from what the profile promises; the license may be good all the same.
 	Problems []Problem
 }
@@ -52,17 +53,24 @@ const (
 	ReasonEmpty       drm.Reason = "empty-answer"
 	ReasonContentType drm.Reason = "content-type"
 	ReasonForm        drm.Reason = "answer-form" // a good status with a body of no form that the profile names
+	// ReasonStatusInside is that of a refusal inside of an answer with a good status.
+	ReasonStatusInside drm.Reason = "status-inside"
 )
 
 // Read unwraps and classifies an answer. It is pure.
 func (p *Profile) Read(kind drm.Kind, status int, header http.Header, body []byte) Reply {
-	r := Reply{Status: status, Body: body, Class: p.classify(status, header, body)}
-	if r.Class == ClassOK && !p.unwraps(kind, body) {
-		r.Class = ClassUnexpected
-		r.Problems = append(r.Problems, Problem{ReasonForm, "a body of a form that the profile names", "a body that starts " + hex.EncodeToString(body[:min(len(body), 2)])})
+	in := place{status, header, body}
+	r := Reply{Status: status, Body: body, Class: p.classify(status, header, body), Metadata: p.metadata(in)}
+	if r.Class == ClassOK {
+		license, problem := p.unwrap(kind, in)
+		r.Body = license
+		if problem != nil {
+			r.Class = ClassUnexpected
+			r.Problems = append(r.Problems, *problem)
+		}
 	}
 	if r.Class != ClassOK && p.plan != nil {
-		r.Error = classify(p.plan.matchers, status, header, body)
+		r.Error = classify(p.plan.matchers, in)
 		if r.Class == ClassEdgeHTML && status >= 400 && r.Error != nil && r.Error.Class != ErrorEdgeHTML && r.Error.Class != ErrorUnclassified {
 			r.Class = refusalClass(status) // HTML that carries a documented code is the service speaking
 		}
@@ -81,6 +89,20 @@ func (p *Profile) Read(kind drm.Kind, status int, header http.Header, body []byt
 		r.Problems = append(r.Problems, p.statusProblem(status, body))
 	}
 	return r
+}
+
+// metadata finds what the profile's response.metadata names.
+func (p *Profile) metadata(in place) map[string]string {
+	if p.plan == nil || len(p.plan.metadata) == 0 {
+		return nil
+	}
+	found := map[string]string{}
+	for name, l := range p.plan.metadata {
+		if text, ok := l.find(in); ok {
+			found[name] = readable([]byte(text))
+		}
+	}
+	return found
 }
 
 func (p *Profile) classify(status int, header http.Header, body []byte) Class {

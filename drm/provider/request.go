@@ -21,6 +21,7 @@ type Request struct {
 
 	shown         string // the URL with templates for secrets
 	secretHeaders []string
+	secretBody    bool // beside what a key request has: another host must not get it
 	err           error
 }
 

@@ -3,7 +3,7 @@ package provider
 import (
 	"errors"
 	"fmt"
-	"regexp"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -22,6 +22,7 @@ import (
 type names struct {
 	vars, tokens, inputs []string
 	now                  bool
+	fresh                bool // another value each time: uuid or req.seq
 	secret               bool
 }
 
@@ -29,55 +30,71 @@ func (n *names) merge(o names) {
 	n.vars = append(n.vars, o.vars...)
 	n.tokens = append(n.tokens, o.tokens...)
 	n.inputs = append(n.inputs, o.inputs...)
-	n.now, n.secret = n.now || o.now, n.secret || o.secret
+	n.now, n.fresh, n.secret = n.now || o.now, n.fresh || o.fresh, n.secret || o.secret
+}
+
+// note keeps what a path starts with.
+func (n *names) note(path []any) {
+	name := ""
+	if len(path) > 1 {
+		name, _ = path[1].(string)
+	}
+	switch path[0] {
+	case "var":
+		n.vars = append(n.vars, name)
+	case "token":
+		n.tokens = append(n.tokens, name)
+	case "input":
+		n.inputs = append(n.inputs, name)
+	case "now":
+		n.now = true
+	case "uuid", "req":
+		n.fresh = true
+	}
 }
 
 // namesContent reports whether the value depends on what is to be licensed.
 func (n *names) namesContent() bool { return len(n.inputs) > 0 }
 
-// keyInput is an item of input.keys. CEK is empty for a KID whose content key is not known.
-type keyInput struct {
-	KID []byte `expr:"kid"`
-	CEK []byte `expr:"cek"`
+// namesChallenge reports whether the value depends on the key request itself.
+func (n *names) namesChallenge() bool {
+	return slices.Contains(n.inputs, "challenge") || slices.Contains(n.inputs, "challenge_kind")
+}
+
+// tokenShape is what expressions may name of a token.
+type tokenShape struct {
+	outputs []string
+	public  bool
 }
 
 // scope is what the templates at one place of a profile may name.
 type scope struct {
-	vars    map[string]Var
-	tokens  map[string][]string // the outputs of each token
-	inputs  []string
+	roots   map[string]*shape
 	options []expr.Option
 }
 
-// Every expression sees the same inputs; the challenge exists only when a request is built, after all token I/O.
-var (
-	leaseInputs = []string{"kid", "kids", "keys", "content_id"}
-	buildInputs = append(slices.Clone(leaseInputs), "challenge", "challenge_kind")
-)
+// newScope returns the scope of templates; those that are evaluated when a request is built see its challenge too.
+func newScope(vars map[string]Var, tokens map[string]tokenShape, build bool) *scope {
+	return scopeOf(rootShapes(vars, tokens, build))
+}
 
-func newScope(vars map[string]Var, tokens map[string][]string, inputs []string) *scope {
-	s := &scope{vars: vars, tokens: tokens, inputs: inputs}
-	inputTypes := types.Map{
-		"kid": types.TypeOf([]byte{}), "kids": types.TypeOf([][]byte{}), "keys": types.TypeOf([]keyInput{}), "content_id": types.TypeOf([]byte{}),
-		"challenge": types.TypeOf([]byte{}), "challenge_kind": types.String,
+func scopeOf(roots map[string]*shape) *scope {
+	env := types.Map{}
+	for name, root := range roots {
+		env[name] = root.typed()
 	}
-	varTypes, tokenTypes := types.Map{}, types.Map{}
-	for name, v := range vars {
-		varTypes[name] = types.TypeOf(v.zero())
-	}
-	for id, outputs := range tokens {
-		outputTypes := types.Map{}
-		for _, o := range outputs {
-			outputTypes[o] = types.String
-		}
-		tokenTypes[id] = outputTypes
-	}
-	env := types.Map{"var": varTypes, "input": inputTypes, "token": tokenTypes, "now": types.TypeOf(time.Time{})}
-	s.options = []expr.Option{expr.Env(env), expr.DisableAllBuiltins()}
+	s := &scope{roots: roots, options: []expr.Option{expr.Env(env), expr.DisableAllBuiltins()}}
 	for _, f := range filters() {
 		s.options = append(s.options, expr.Function(f.name, f.call, f.signatures...))
 	}
 	return s
+}
+
+// with returns the scope with one more root.
+func (s *scope) with(name string, what *shape) *scope {
+	roots := maps.Clone(s.roots)
+	roots[name] = what
+	return scopeOf(roots)
 }
 
 // inspect checks that an expression is a path with filters and nothing else, and that what it names exists; the types
@@ -126,15 +143,26 @@ func (s *scope) inspectCall(c *ast.CallNode, n *names) error {
 		return errors.Join(unknownFilter(id.Value), s.inspectNode(c.Arguments[0], n))
 	}
 	for _, a := range c.Arguments[1:] {
-		text, ok := a.(*ast.StringNode)
-		if !ok {
-			return fmt.Errorf("the argument of %s must be text in quotes", id.Value)
-		}
-		if _, err := time.ParseDuration(text.Value); id.Value == "add" && err != nil {
-			return fmt.Errorf("add: want a duration, e.g. add(\"300s\"), seen %q", text.Value)
+		if err := s.inspectArgument(id.Value, a, n); err != nil {
+			return err
 		}
 	}
 	return s.inspectNode(c.Arguments[0], n)
+}
+
+// inspectArgument checks what stands in a filter's parentheses: text in quotes, or for keys a path.
+func (s *scope) inspectArgument(filter string, a ast.Node, n *names) error {
+	text, ok := a.(*ast.StringNode)
+	switch {
+	case !ok && slices.Contains(pathFilters, filter):
+		return s.inspectNode(a, n)
+	case !ok:
+		return fmt.Errorf("the argument of %s must be text in quotes", filter)
+	}
+	if _, err := time.ParseDuration(text.Value); filter == "add" && err != nil {
+		return fmt.Errorf("add: want a duration, e.g. add(\"300s\"), seen %q", text.Value)
+	}
+	return nil
 }
 
 // pathOf returns the steps of a path: names as strings, list positions as ints.
@@ -157,127 +185,4 @@ func pathOf(node ast.Node) ([]any, error) {
 	return nil, errors.New("want a path of names, e.g. var.HOST")
 }
 
-// resolve checks a path step by step, because only so the nearest name can be told.
-func (s *scope) resolve(path []any, n *names) error {
-	at := func(i int) string {
-		if i < len(path) {
-			if name, ok := path[i].(string); ok {
-				return name
-			}
-		}
-		return ""
-	}
-	var valid []string
-	rest := path[min(2, len(path)):]
-	switch at(0) {
-	case "now":
-		n.now = true
-		return noMembers(path[1:], "now")
-	case "var":
-		valid = keysSorted(s.vars)
-		n.vars = append(n.vars, at(1))
-		n.secret = n.secret || s.vars[at(1)].Secret
-	case "token":
-		valid = keysSorted(s.tokens)
-		n.tokens, n.secret = append(n.tokens, at(1)), true
-	case "input":
-		valid = s.inputs
-		n.inputs = append(n.inputs, at(1))
-		n.secret = n.secret || at(1) == "keys"
-	default:
-		return fmt.Errorf("unknown path %q: %s", at(0), nearest.Hint(at(0), []string{"var", "input", "token", "now"}))
-	}
-	if !slices.Contains(valid, at(1)) {
-		return unknownPath(at(0), at(1), valid)
-	}
-	name := at(0) + "." + at(1)
-	switch {
-	case at(0) == "token":
-		if !slices.Contains(s.tokens[at(1)], at(2)) {
-			return unknownPath(name, at(2), s.tokens[at(1)])
-		}
-		return noMembers(rest[1:], name+"."+at(2))
-	case name == "input.keys":
-		return keysPath(rest)
-	case name == "input.kids" && len(rest) == 1 && isIndex(rest[0]):
-		return nil
-	}
-	return noMembers(rest, name)
-}
-
-// keysPath checks what follows input.keys: a position, and kid or cek.
-func keysPath(rest []any) error {
-	if len(rest) != 2 || !isIndex(rest[0]) {
-		return errors.New("input.keys is a list: want input.keys[0].kid or input.keys[0].cek")
-	}
-	name, _ := rest[1].(string)
-	if name != "kid" && name != "cek" {
-		return unknownPath("input.keys[…]", name, []string{"kid", "cek"})
-	}
-	return nil
-}
-
-func isIndex(step any) bool {
-	i, ok := step.(int)
-	return ok && i >= 0
-}
-
-func unknownPath(base, name string, valid []string) error {
-	if len(valid) == 0 {
-		return fmt.Errorf("unknown path \"%s.%s\": the profile has no %s that can be named here", base, name, base)
-	}
-	return fmt.Errorf("unknown path \"%s.%s\": %s", base, name, nearest.Hint(name, valid))
-}
-
-func noMembers(rest []any, name string) error {
-	if len(rest) > 0 {
-		return fmt.Errorf("%s has no members, seen %v after it", name, rest)
-	}
-	return nil
-}
-
-func keysSorted[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
-}
-
-var (
-	bareFilter  = regexp.MustCompile(`^\s*([A-Za-z_][A-Za-z0-9_]*)\s*$`)
-	bareAdd     = regexp.MustCompile(`^\s*add\(\s*([+-]?[0-9][0-9a-z.]*)\s*\)\s*$`)
-	lastEmptied = regexp.MustCompile(`^\s*omitempty(\(\s*\))?\s*$`)
-)
-
-// normalize turns the sheet's shorthand into an expression: filters get their parentheses, the duration of add its
-// quotes, and a last omitempty is taken off and reported.
-func normalize(source string) (code string, omit bool) {
-	steps := pipes(source)
-	if last := len(steps) - 1; last > 0 && lastEmptied.MatchString(steps[last]) {
-		steps, omit = steps[:last], true
-	}
-	for i := 1; i < len(steps); i++ {
-		if m := bareFilter.FindStringSubmatch(steps[i]); m != nil {
-			steps[i] = " " + m[1] + "() "
-		} else if m := bareAdd.FindStringSubmatch(steps[i]); m != nil {
-			steps[i] = ` add("` + m[1] + `") `
-		}
-	}
-	return strings.TrimSpace(strings.Join(steps, "|")), omit
-}
-
-// pipes cuts an expression at its | outside quotes.
-func pipes(source string) []string {
-	var steps []string
-	var q quotes
-	start := 0
-	for i := range len(source) {
-		if q.outside(source[i]) && source[i] == '|' {
-			steps = append(steps, source[start:i])
-			start = i + 1
-		}
-	}
-	return append(steps, source[start:])
-}
+func keysSorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

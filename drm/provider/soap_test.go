@@ -67,7 +67,7 @@ func TestSOAPStatusErrors(t *testing.T) {
 		"none":         {`"0x8004c065"`, `"0x00000000"`, "soap_status: want status codes"},
 		"no list":      {`["0x8004c065"]`, `"0x8004c065"`, "soap_status: want a list"},
 		"of Widevine":  {"drm: playready", "drm: widevine", "errors[1].when.soap_status: is for profiles with drm: playready"},
-		"code's path":  {"code: {from: soap}", "code: {from: soap, path: x}", "errors[1].code.path: belongs to json and header"},
+		"code's path":  {"code: {from: soap}", "code: {from: soap, path: x}", "errors[1].code.path: belongs to json, xml, header and url_query"},
 		"code's place": {"code: {from: soap}", "code: {from: soup}", `errors[1].code.from: seen "soup": did you mean "soap"`},
 	} {
 		_, err := provider.Parse("p.yaml", []byte(strings.Replace(faultProfile, c.old, c.new, 1)))

@@ -2,6 +2,7 @@ package provider
 
 import (
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 
@@ -49,8 +50,44 @@ func (how tampering) spoilSecret(text secret.Bytes) secret.Bytes {
 	return text
 }
 
+// spoilTokens returns the environment with what the tampering makes of the tokens.
+func (how tampering) spoilTokens(env map[string]any, tokens map[string]outputs) map[string]any {
+	if how == untampered {
+		return env
+	}
+	spoilt := map[string]any{}
+	for id, values := range tokens {
+		own := outputs{}
+		for name, value := range values {
+			own[name] = how.spoilSecret(value)
+		}
+		spoilt[id] = own.clear()
+	}
+	env = maps.Clone(env)
+	env["token"] = spoilt
+	return env
+}
+
+// spoilSignature does to the signature of signed JSON what is done to parameters.
+func (how tampering) spoilSignature(signature []byte) []byte {
+	switch how {
+	case tokenLeftOut:
+		return nil
+	case tokenAltered:
+		altered := slices.Clone(signature)
+		altered[len(altered)-1] ^= 0x80
+		return altered
+	}
+	return signature
+}
+
 func (l *plan) carriesToken() bool {
-	return len(l.carriers()) > 0 || l.customCarries() || l.url != nil && len(l.url.names.tokens) > 0
+	return len(l.carriers()) > 0 || l.customCarries() || l.bodyCarries() || l.url != nil && len(l.url.names.tokens) > 0
+}
+
+// bodyCarries reports whether the body holds a token.
+func (l *plan) bodyCarries() bool {
+	return l.body != nil && (l.body.Token != "" || slices.ContainsFunc(l.body.templates(), func(t *template) bool { return len(t.names.tokens) > 0 }))
 }
 
 func (l *plan) customCarries() bool { return l.customData != nil && len(l.customData.names.tokens) > 0 }

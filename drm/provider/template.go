@@ -49,8 +49,17 @@ func (t *template) literalStart() string {
 // secret reports whether the template names a secret; the leaf is then secret as a whole.
 func (t *template) secret() bool { return t.names.secret }
 
-// compile reads a template whose value lands in text (or in JSON, or in a raw body if bytes are allowed there).
-func (s *scope) compile(text string, bytesAllowed bool) (*template, error) {
+// landing is where the value of a template lands; it decides which types may.
+type landing int
+
+const (
+	intoText  landing = iota // text, numbers and truth values
+	intoBytes                // bytes too, if the template is one expression and nothing else
+	intoJSON                 // lists of text or numbers too, likewise
+)
+
+// compile reads a template.
+func (s *scope) compile(text string, into landing) (*template, error) {
 	if len(text) > maxTemplate {
 		return nil, fmt.Errorf("the template has more than %d bytes", maxTemplate)
 	}
@@ -65,7 +74,7 @@ func (s *scope) compile(text string, bytesAllowed bool) (*template, error) {
 			t.parts = append(t.parts, part{literal: c.text})
 			continue
 		}
-		program, err := s.compileExpr(t, c.text, len(chunks) == 1, bytesAllowed)
+		program, err := s.compileExpr(t, c.text, len(chunks) == 1, into)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("${%s}: %w", c.text, err))
 		}
@@ -74,7 +83,7 @@ func (s *scope) compile(text string, bytesAllowed bool) (*template, error) {
 	return t, errors.Join(errs...)
 }
 
-func (s *scope) compileExpr(t *template, source string, alone, bytesAllowed bool) (*vm.Program, error) {
+func (s *scope) compileExpr(t *template, source string, alone bool, into landing) (*vm.Program, error) {
 	code, omit := normalize(source)
 	if omit && !alone {
 		return nil, errors.New("omitempty needs a leaf of its own: nothing may stand beside the expression")
@@ -88,7 +97,10 @@ func (s *scope) compileExpr(t *template, source string, alone, bytesAllowed bool
 		return nil, errors.New(strings.SplitN(err.Error(), "\n", 2)[0])
 	}
 	out := program.Node().Type()
-	if err := landing(out, alone && bytesAllowed); err != nil {
+	if !alone {
+		into = intoText
+	}
+	if err := into.takes(out); err != nil {
 		return nil, err
 	}
 	if alone {
@@ -97,23 +109,21 @@ func (s *scope) compileExpr(t *template, source string, alone, bytesAllowed bool
 	return program, nil
 }
 
-// landing says why a value of a type cannot stand in text: bytes and times have more than one spelling, and which one is
-// meant must be said.
-func landing(t reflect.Type, bytesAllowed bool) error {
+// takes says why a value of a type cannot stand there: bytes and times have more than one spelling, and which one is meant
+// must be said.
+func (l landing) takes(t reflect.Type) error {
 	if t == nil {
 		return errors.New("has no type")
 	}
-	switch t.Kind() {
-	case reflect.String, reflect.Int, reflect.Bool:
+	switch kind := t.Kind(); {
+	case kind == reflect.String, kind == reflect.Int, kind == reflect.Bool, isBytes(t) && l == intoBytes:
 		return nil
-	case reflect.Slice:
-		if t.Elem().Kind() != reflect.Uint8 {
-			return errors.New("is a list: name one item, e.g. input.kids[0]")
-		}
-		if bytesAllowed {
-			return nil
-		}
+	case isBytes(t):
 		return errors.New("bytes need an encoding filter before they land in text: hex, b64 or b64url")
+	case kind == reflect.Slice && l == intoJSON && t.Elem().Kind() != reflect.Slice:
+		return nil
+	case kind == reflect.Slice:
+		return errors.New("is a list: name one item, e.g. input.kids[0]")
 	}
 	if t.String() == "time.Time" {
 		return errors.New("a time needs a filter before it lands in text: unix or rfc3339")
@@ -126,7 +136,7 @@ func (t *template) eval(env map[string]any) (value any, drop bool, err error) {
 	if len(t.parts) == 1 && t.parts[0].program != nil {
 		v, err := expr.Run(t.parts[0].program, env)
 		if err != nil {
-			return nil, false, t.evalError()
+			return nil, false, t.evalError(err)
 		}
 		empty := v == nil || v == ""
 		if b, ok := v.([]byte); ok {
@@ -142,7 +152,7 @@ func (t *template) eval(env map[string]any) (value any, drop bool, err error) {
 		}
 		v, err := expr.Run(p.program, env)
 		if err != nil {
-			return nil, false, t.evalError()
+			return nil, false, t.evalError(err)
 		}
 		fmt.Fprint(&b, v)
 	}
@@ -150,7 +160,12 @@ func (t *template) eval(env map[string]any) (value any, drop bool, err error) {
 }
 
 // evalError does not wrap the library's error, which may quote values.
-func (t *template) evalError() error { return fmt.Errorf("evaluate %s: a value is missing", t.text) }
+func (t *template) evalError(err error) error {
+	if errors.Is(err, errKeyLength) {
+		return fmt.Errorf("evaluate %s: %w", t.text, errKeyLength)
+	}
+	return fmt.Errorf("evaluate %s: a value is missing or has another form", t.text)
+}
 
 // evalText is eval for a leaf that lands in text.
 func (t *template) evalText(env map[string]any) (text string, drop bool, err error) {

@@ -2,22 +2,14 @@ package provider
 
 import (
 	"context"
-	"encoding/base64"
-	"errors"
 	"fmt"
-	"io"
-	"net/http"
-	"net/url"
-	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"keyflow/drm/secret"
 )
-
-// maxToken bounds the answer of a token service, in bytes.
-const maxToken = 1 << 16
 
 // outputs are what a token step yielded, by name.
 type outputs map[string]secret.Bytes
@@ -43,31 +35,6 @@ func (e *TokenError) Error() string {
 
 func (e *TokenError) Unwrap() error { return e.Err }
 
-// httpPlan is a [TokenHTTP] with its templates compiled.
-type httpPlan struct {
-	*TokenHTTP
-	url                  *template
-	query, headers, form []param
-	raw                  *template
-	json                 *jsonTemplate
-	outputs              map[string]*locator
-	matchers             []matcher
-}
-
-func (h *httpPlan) templates() []*template {
-	ts := []*template{h.url}
-	for _, p := range slices.Concat(h.query, h.headers, h.form) {
-		ts = append(ts, p.value)
-	}
-	if h.raw != nil {
-		ts = append(ts, h.raw)
-	}
-	if h.json != nil {
-		ts = append(ts, h.json.templates()...)
-	}
-	return ts
-}
-
 // tokenCache holds the tokens that are shared by the run or by the content.
 type tokenCache struct {
 	mu      sync.Mutex
@@ -87,9 +54,30 @@ func (c *tokenCache) entry(key string) *cached {
 	return e
 }
 
+// cached is a token's outputs while they may be shared.
+type cached struct {
+	lock    chan struct{} // holds one item while a token is minted
+	values  outputs
+	expires time.Time
+}
+
+func (c *cached) acquire(ctx context.Context) error {
+	select {
+	case c.lock <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// fresh reports whether the outputs may still be handed out.
+func (c *cached) fresh(now time.Time, t *tokenPlan) bool {
+	return c.values != nil && (c.expires.IsZero() || now.Before(c.expires.Add(-t.RefreshBefore)))
+}
+
 // token returns the outputs of a step, shared ones if its scope allows, and when they expire (zero: never).
 func (b *bound) token(ctx context.Context, t *tokenPlan, have map[string]outputs, in inputs) (outputs, time.Time, error) {
-	if t.Scope != "run" && t.Scope != "content" {
+	if t.Scope != "run" && t.Scope != "content" || in.forge != nil && t.forgeable() {
 		return b.mint(ctx, t, have, in)
 	}
 	key := t.ID
@@ -101,7 +89,7 @@ func (b *bound) token(ctx context.Context, t *tokenPlan, have map[string]outputs
 		return nil, time.Time{}, fmt.Errorf("token %s: wait for it: %w", t.ID, err)
 	}
 	defer func() { <-e.lock }()
-	if e.values != nil && (e.expires.IsZero() || b.env.Clock.Now().Before(e.expires)) {
+	if e.fresh(b.env.Clock.Now(), t) {
 		return e.values, e.expires, nil
 	}
 	values, expires, err := b.mint(ctx, t, have, in)
@@ -113,210 +101,150 @@ func (b *bound) token(ctx context.Context, t *tokenPlan, have map[string]outputs
 
 // mint takes a fresh token.
 func (b *bound) mint(ctx context.Context, t *tokenPlan, have map[string]outputs, in inputs) (outputs, time.Time, error) {
-	if t.CostUnit != "" && !b.env.Budget.take() {
-		return nil, time.Time{}, &BudgetError{Token: t.ID, Unit: t.CostUnit, Spent: b.env.Budget.Spent()}
-	}
-	now := b.env.Clock.Now()
-	in.now = now
+	in.now, in.uuid = b.env.Clock.Now(), newUUID()
 	env := b.exprEnv(have, in)
 	var values outputs
 	var err error
-	if t.Source == "http" {
-		values, err = b.fetch(ctx, t, env)
-	} else {
-		values, err = b.local(t, env)
+	switch t.Source {
+	case "http":
+		values, err = b.ask(ctx, t, env)
+	case "command":
+		values, err = b.run(ctx, t, env)
+	default:
+		if err = b.spend(t); err == nil {
+			values, err = b.local(t, rendering{env: env, forge: in.forge})
+		}
 	}
 	if err != nil {
 		return nil, time.Time{}, err
 	}
-	for _, name := range keysSorted(values) {
-		b.env.Vault.Add(t.ID+"."+name, values[name])
+	if !t.Public {
+		for _, name := range keysSorted(values) {
+			b.env.Vault.Add(t.ID+"."+name, values[name])
+		}
 	}
-	if t.TTL == 0 {
-		return values, time.Time{}, nil
+	expires, err := t.expires(values, in.now)
+	if err != nil {
+		return nil, time.Time{}, &TokenError{Token: t.ID, Matched: Matched{Class: ErrorUnclassified}, Err: err}
 	}
-	return values, now.Add(t.TTL), nil
+	return values, expires, nil
 }
 
-// local evaluates the sources that need no network.
-func (b *bound) local(t *tokenPlan, env map[string]any) (outputs, error) {
-	fail := func(err error) (outputs, error) {
-		return nil, &TokenError{Token: t.ID, Matched: Matched{Class: ErrorAuthMissing}, Err: err}
+// spend takes one token out of the budget if it costs money.
+func (b *bound) spend(t *tokenPlan) error {
+	if t.CostUnit != "" && !b.env.Budget.take() {
+		return &BudgetError{Token: t.ID, Unit: t.CostUnit, Spent: b.env.Budget.Spent()}
 	}
+	return nil
+}
+
+// expires returns when a token that was made now expires; zero: never.
+func (t *tokenPlan) expires(values outputs, now time.Time) (time.Time, error) {
+	switch {
+	case t.TTLFrom != "":
+		text := string(values[t.TTLFrom].Reveal())
+		end, err := endOf(text, now)
+		if err != nil {
+			return time.Time{}, fmt.Errorf("its output %s is no time: want Unix seconds, RFC 3339, or + and seconds", t.TTLFrom)
+		}
+		return end, nil
+	case t.TTL > 0:
+		return now.Add(t.TTL), nil
+	case t.Source == "jwt":
+		return jwtEnd(values["value"]), nil
+	}
+	return time.Time{}, nil
+}
+
+// endOf reads a time: Unix seconds, RFC 3339, or + and seconds from now.
+func endOf(text string, now time.Time) (time.Time, error) {
+	if rest, relative := strings.CutPrefix(text, "+"); relative {
+		seconds, err := strconv.ParseInt(rest, 10, 32)
+		return now.Add(time.Duration(seconds) * time.Second), err
+	}
+	if seconds, err := strconv.ParseInt(text, 10, 64); err == nil {
+		return time.Unix(seconds, 0), nil
+	}
+	return time.Parse(time.RFC3339, text)
+}
+
+// local evaluates the sources that need no I/O but a file's.
+func (b *bound) local(t *tokenPlan, r rendering) (outputs, error) {
 	var value string
 	var err error
 	switch t.Source {
-	case "static":
-		value, _, err = t.value.evalText(env)
+	case "static", "template":
+		value, _, err = r.forge.evalText(t.value, r.env)
 	case "env":
 		if value = b.env.Getenv(t.Env); value == "" {
 			err = fmt.Errorf("the environment variable %s is not set", t.Env)
 		}
 	case "file":
-		value, err = readToken(t.File)
+		return t.readFile()
+	case "jwt":
+		value, err = t.jwt.sign(r)
+	case "signed_json":
+		value, err = t.signed.sign(r)
+	}
+	if err == nil && len(value) < secret.MinLen && !t.Public {
+		err = fmt.Errorf("is shorter than %d bytes", secret.MinLen)
 	}
 	if err != nil {
-		return fail(err)
-	}
-	if len(value) < secret.MinLen {
-		return fail(fmt.Errorf("is shorter than %d bytes", secret.MinLen))
+		return nil, t.failed(err)
 	}
 	return outputs{"value": secret.New([]byte(value))}, nil
 }
 
-func readToken(f *TokenFile) (string, error) {
+// failed is a local token that cannot be made: the request would go without it.
+func (t *tokenPlan) failed(err error) error {
+	return &TokenError{Token: t.ID, Matched: Matched{Class: ErrorAuthMissing}, Err: err}
+}
+
+func (t *tokenPlan) readFile() (outputs, error) {
+	f := t.File
 	raw, err := readBounded(f.Path, maxSecretFile)
 	if err != nil {
-		return "", fmt.Errorf("read its file: %w", err)
+		return nil, t.failed(fmt.Errorf("read its file: %w", err))
+	}
+	if f.Format == "json" {
+		values, err := takeOutputs(f.Outputs, t.located, place{body: raw})
+		if err != nil {
+			return nil, t.failed(fmt.Errorf("its file: %w", err))
+		}
+		return values, nil
 	}
 	text := strings.TrimRight(string(raw), "\r\n")
+	if f.Trim {
+		text = strings.TrimSpace(text)
+	}
 	if f.Format == "b64" {
-		return decodeOutput("b64", text)
+		text, err = decodeOutput("b64", text)
 	}
-	return text, nil
+	if err == nil && len(text) < secret.MinLen && !t.Public {
+		err = fmt.Errorf("is shorter than %d bytes", secret.MinLen)
+	}
+	if err != nil {
+		return nil, t.failed(err)
+	}
+	return outputs{"value": secret.New([]byte(text))}, nil
 }
 
-// fetch asks a token service.
-func (b *bound) fetch(ctx context.Context, t *tokenPlan, env map[string]any) (outputs, error) {
-	ctx, cancel := context.WithTimeout(ctx, b.env.Timeout)
-	defer cancel()
-	fail := func(status int, m Matched, err error) error {
-		return &TokenError{Token: t.ID, Matched: m, Status: status, Err: err}
-	}
-	request, err := t.http.request(ctx, env)
-	if err == nil && !isSecure(request.URL) && !b.env.Insecure {
-		err = errors.New("its URL is plain http to another machine")
-	}
-	if err != nil {
-		return nil, fail(0, Matched{Class: ErrorRequestMalformed}, err)
-	}
-	response, err := b.client.Do(request)
-	if err != nil {
-		return nil, fail(0, Matched{Class: ErrorUnclassified}, NewTransportError(err, false))
-	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(response.Body, maxToken+1))
-	if err != nil {
-		return nil, fail(response.StatusCode, Matched{Class: ErrorUnclassified}, NewTransportError(err, true))
-	}
-	if len(body) > maxToken {
-		return nil, fail(response.StatusCode, Matched{Class: ErrorUnclassified}, tooLarge(maxToken, "more"))
-	}
-	values, m, err := t.http.read(response.StatusCode, response.Header, body)
-	if err != nil {
-		m.Code = b.env.Vault.Redact(m.Code) // a service may echo what it was sent
-		return nil, fail(response.StatusCode, m, err)
-	}
-	return values, nil
-}
-
-// request builds the HTTP request of a token step. Its errors hold no values.
-func (h *httpPlan) request(ctx context.Context, env map[string]any) (*http.Request, error) {
-	address, drop, err := h.url.evalText(env)
-	if err != nil || drop {
-		return nil, errors.New("its URL is empty")
-	}
-	if address, _, err = encodeQuery(address, "", h.query, env, true); err != nil {
-		return nil, err
-	}
-	if _, err := parseEndpoint(address); err != nil {
-		return nil, fmt.Errorf("its URL: %w", err)
-	}
-	contentType, body, err := h.body(env)
-	if err != nil {
-		return nil, err
-	}
-	r, err := http.NewRequestWithContext(ctx, h.Method, address, strings.NewReader(body))
-	if err != nil {
-		return nil, errors.New("its URL is not a URL")
-	}
-	if h.ContentType != "" {
-		contentType = h.ContentType
-	}
-	if contentType != "" {
-		r.Header.Set("Content-Type", contentType)
-	}
-	return r, setHeaders(r.Header, h.headers, env)
-}
-
-func (h *httpPlan) body(env map[string]any) (contentType, body string, err error) {
-	switch {
-	case h.json != nil:
-		text, _, err := h.json.render(env)
-		return "application/json", string(text), err
-	case h.raw != nil:
-		text, _, err := h.raw.evalText(env)
-		return DefaultContentType, text, err
-	case h.form != nil:
-		text, _, err := encodeQuery("?", "?", h.form, env, false)
-		return "application/x-www-form-urlencoded", strings.TrimPrefix(text, "?"), err
-	}
-	return "", "", nil
-}
-
-// setHeaders evaluates headers. A value with a line break is refused: it would forge another header.
-func setHeaders(header http.Header, ps []param, env map[string]any) error {
-	for _, p := range ps {
-		value, drop, err := p.text(env)
-		if err != nil {
-			return err
-		}
-		if strings.ContainsAny(value, "\r\n\x00") {
-			return fmt.Errorf("the value of header %s holds a line break", p.name)
-		}
-		if !drop {
-			header[p.name] = append(header[p.name], value)
-		}
-	}
-	return nil
-}
-
-// read takes the outputs out of a token service's answer. HTML is an answer only where a matcher knows it.
-func (h *httpPlan) read(status int, header http.Header, body []byte) (outputs, Matched, error) {
-	accepted := h.AcceptStatus.Has(status)
-	if m := classify(h.matchers, status, header, body); !accepted || IsHTML(header, body) {
-		if m == nil {
-			m = &Matched{Class: ErrorUnclassified}
-			if IsHTML(header, body) {
-				m.Class = ErrorEdgeHTML
-			}
-		}
-		return nil, *m, errors.New("the token service refused")
-	}
+// takeOutputs finds the outputs of a step in what it answered. Its errors hold nothing of the values.
+func takeOutputs(named map[string]Output, at map[string]*locator, in place) (outputs, error) {
 	values := outputs{}
-	for _, name := range keysSorted(h.Outputs) {
-		o := h.Outputs[name]
-		text, found := h.outputs[name].find(header, body)
+	for _, name := range keysSorted(named) {
+		text, found := at[name].find(in)
+		var err error
 		if found {
-			var err error
-			if text, err = decodeOutput(o.Decode, text); err != nil {
-				return nil, Matched{Class: ErrorUnclassified}, fmt.Errorf("output %s: %w", name, err)
-			}
+			text, err = decodeOutput(named[name].Decode, text)
 		}
-		if o.Required && text == "" {
-			return nil, Matched{Class: ErrorUnclassified}, fmt.Errorf("output %s is not in the answer", name)
+		switch {
+		case err != nil:
+			return nil, fmt.Errorf("output %s: %w", name, err)
+		case text == "" && named[name].Required:
+			return nil, fmt.Errorf("output %s is not in the answer", name)
 		}
 		values[name] = secret.New([]byte(text))
 	}
-	return values, Matched{}, nil
-}
-
-// decodeOutput undoes an encoding; its errors hold nothing of the value.
-func decodeOutput(decode, text string) (string, error) {
-	switch decode {
-	case "urlquery":
-		out, err := url.QueryUnescape(text)
-		if err != nil {
-			return "", errors.New("is not percent-encoded as it should be")
-		}
-		return out, nil
-	case "b64":
-		for _, enc := range []*base64.Encoding{base64.StdEncoding, base64.RawStdEncoding, base64.URLEncoding, base64.RawURLEncoding} {
-			if out, err := enc.DecodeString(text); err == nil {
-				return string(out), nil
-			}
-		}
-		return "", errors.New("is not base64")
-	}
-	return text, nil
+	return values, nil
 }

@@ -1,7 +1,6 @@
 package provider
 
 import (
-	"encoding/hex"
 	"fmt"
 	"net/url"
 	"regexp"
@@ -69,20 +68,21 @@ func (v *validator) profile() {
 	outputs := v.tokens()
 	v.request(outputs)
 	v.playReady(outputs)
-	v.certificate()
+	v.certificate(outputs)
 	v.response()
 	p.plan.matchers = v.matchers("errors", p.Errors)
-	for _, name := range keysSorted(p.Expect) {
-		for i, c := range p.Expect[name].Class {
-			oneOf(v, fmt.Sprintf("expect.%s.class[%d]", name, i), c, errorClasses()...)
-		}
-	}
+	v.expectations()
 	v.limits()
 	v.cors()
+	v.redirects()
+	v.retry()
+	v.tls()
+	v.capabilities()
+	v.promises()
 	p.plan.finish(p)
 }
 
-func (v *validator) playReady(outputs map[string][]string) {
+func (v *validator) playReady(outputs map[string]tokenShape) {
 	r := v.p.PlayReady
 	if v.p.DRM != drm.PlayReady {
 		if v.lines["playready"] > 0 {
@@ -90,18 +90,50 @@ func (v *validator) playReady(outputs map[string][]string) {
 		}
 		return
 	}
-	oneOf(v, "playready.custom_data.format", r.CustomData.Format, "text")
+	oneOf(v, "playready.custom_data.format", r.CustomData.Format, "text", "b64")
 	if strings.ContainsAny(r.SOAPAction, "\r\n\x00") {
 		v.bad("playready.soap_action", "must not hold line breaks")
 	}
 	if r.CustomData.Template != "" {
-		v.p.plan.customData = v.template(newScope(v.p.Vars, outputs, leaseInputs), "playready.custom_data.template", r.CustomData.Template, true)
+		v.p.plan.customData = v.template(newScope(v.p.Vars, outputs, false), "playready.custom_data.template", r.CustomData.Template, intoText)
+		v.early("playready.custom_data.template", v.p.plan.customData)
 	}
 }
 
-func (v *validator) certificate() {
-	oneOf(v, "certificate.mode", v.p.Certificate.Mode, "same_url", "none", "unsupported")
-	oneOf(v, "certificate.cache", v.p.Certificate.Cache, "run", "session", "never")
+// early refuses what is evaluated before there is a key request and names a token that is made of one.
+func (v *validator) early(path string, t *template) {
+	if t == nil {
+		return
+	}
+	for _, token := range v.p.plan.tokens {
+		if slices.Contains(t.names.tokens, token.ID) && token.late() {
+			v.bad(path, "token.%s is made of the key request, which does not exist yet", token.ID)
+		}
+	}
+}
+
+// certificateURL is the mode of a service certificate that has a URL of its own.
+const certificateURL = "url"
+
+func (v *validator) certificate(outputs map[string]tokenShape) {
+	c := v.p.Certificate
+	oneOf(v, "certificate.mode", c.Mode, "same_url", certificateURL, "embedded", "none", "unsupported")
+	oneOf(v, "certificate.cache", c.Cache, "run", "session", "never")
+	oneOf(v, "certificate.wrap", c.Wrap, "inherit", "raw")
+	oneOf(v, "certificate.method", c.Method, "GET", "POST")
+	for _, own := range []struct {
+		key, mode string
+		given     bool
+	}{{"url", certificateURL, c.URL != ""}, {"file", "embedded", c.File != ""}} {
+		if own.given && c.Mode != own.mode {
+			v.bad("certificate."+own.key, "belongs to mode %s, seen %s", own.mode, c.Mode)
+		} else if !own.given && c.Mode == own.mode {
+			v.bad("certificate."+own.key, "is missing: the mode is %s", own.mode)
+		}
+	}
+	if c.URL != "" {
+		v.p.plan.certificateURL = v.template(newScope(v.p.Vars, outputs, true), "certificate.url", c.URL, intoText)
+	}
 }
 
 func (v *validator) limits() {
@@ -115,13 +147,18 @@ func (v *validator) limits() {
 	}
 }
 
-func (v *validator) request(outputs map[string][]string) {
+func (v *validator) request(outputs map[string]tokenShape) {
 	r, plan := &v.p.Request, v.p.plan
-	s := newScope(v.p.Vars, outputs, buildInputs)
+	s := newScope(v.p.Vars, outputs, true)
 	oneOf(v, "request.method", r.Method, "POST")
-	oneOf(v, "request.query_encoding", r.QueryEncoding, "form", "percent")
-	plan.url = v.template(s, "request.url", r.URL, false)
-	plan.contentType = v.template(s, "request.content_type", r.ContentType, false)
+	oneOf(v, "request.query_encoding", queryEncoding(r.QueryEncoding), encodeForm, encodePercent, encodeVerbatim)
+	oneOf(v, "request.compress", r.Compress, "none", "gzip")
+	if strings.ContainsAny(r.Accept, "\r\n\x00") {
+		v.bad("request.accept", "must not hold line breaks")
+	}
+	plan.body = v.body(outputs)
+	plan.url = v.template(s, "request.url", r.URL, intoText)
+	plan.contentType = v.template(s, "request.content_type", r.ContentType, intoText)
 	plan.query = v.params(s, "request.query", r.Query, v.p.Secrets.Query)
 	plan.headers = v.headers(s, "request.headers", r.Headers, v.p.Secrets.Headers)
 	if plan.url != nil && plan.url.constant() {
@@ -133,15 +170,15 @@ func (v *validator) request(outputs map[string][]string) {
 }
 
 // template compiles one leaf and notes what is wrong with it.
-func (v *validator) template(s *scope, path, text string, bytesAllowed bool) *template {
-	t, err := s.compile(text, bytesAllowed)
+func (v *validator) template(s *scope, path, text string, into landing) *template {
+	t, err := s.compile(text, into)
 	if err != nil {
 		for _, line := range strings.Split(err.Error(), "\n") {
 			v.bad(path, "%s", line)
 		}
 		return nil
 	}
-	if t.constant() && strings.ContainsAny(text, "\r\n\x00") && !bytesAllowed {
+	if t.constant() && strings.ContainsAny(text, "\r\n\x00") && into == intoText {
 		v.bad(path, "must not hold line breaks")
 	}
 	return t
@@ -155,7 +192,7 @@ func (v *validator) params(s *scope, path string, ps Params, secrets []string) [
 		if p.Name == "" {
 			v.bad(at, "a parameter needs a name")
 		}
-		if t := v.template(s, at, p.Value, false); t != nil {
+		if t := v.template(s, at, p.Value, intoText); t != nil {
 			secret := t.secret() || slices.ContainsFunc(secrets, func(n string) bool { return strings.EqualFold(n, p.Name) })
 			out = append(out, param{name: p.Name, value: t, secret: secret})
 		}
@@ -186,17 +223,11 @@ func (v *validator) response() {
 	if r.MaxBytes < 1 || r.MaxBytes > 1<<30 {
 		v.bad("response.max_bytes", "want 1 to %d bytes, seen %d", 1<<30, r.MaxBytes)
 	}
-	for i, u := range r.Unwrap {
-		path := fmt.Sprintf("response.unwrap[%d]", i)
-		oneOf(v, path+".as", u.As, "raw")
-		if u.When.Kind != "" {
-			oneOf(v, path+".when.kind", u.When.Kind, drm.KindLicense, drm.KindCertificate, drm.KindRenewal, drm.KindRelease)
-		}
-		start, err := hex.DecodeString(u.When.FirstBytes)
-		if err != nil {
-			v.bad(path+".when.first_bytes", "want pairs of hexadecimal digits, seen %q", u.When.FirstBytes)
-		}
-		v.p.plan.unwrap = append(v.p.plan.unwrap, unwrapRule{start, u.When.Kind})
+	v.unwraps()
+	v.p.plan.metadata = map[string]*locator{}
+	for _, name := range keysSorted(r.Metadata) {
+		m := r.Metadata[name]
+		v.p.plan.metadata[name] = v.locator("response.metadata."+name, m.From, m.Path, "", "json", "header")
 	}
 }
 
@@ -210,53 +241,4 @@ func (v *validator) regex(path, text string) *regexp.Regexp {
 		v.bad(path, "is no regular expression (RE2): %s", strings.TrimPrefix(err.Error(), "error parsing regexp: "))
 	}
 	return re
-}
-
-func (v *validator) matchers(path string, ms []Matcher) []matcher {
-	out := make([]matcher, 0, len(ms))
-	for i, m := range ms {
-		at := fmt.Sprintf("%s[%d]", path, i)
-		oneOf(v, at+".class", m.Class, errorClasses()...)
-		if m.Retry != "" {
-			oneOf(v, at+".retry", m.Retry, "never", "once_new_token", "backoff")
-		}
-		w := m.When
-		if len(w.Status) == 0 && w.ContentType == "" && w.Body == "" && len(w.SOAPStatus) == 0 && i < len(ms)-1 {
-			v.bad(at, "matches every answer and hides the matchers after it")
-		}
-		if len(w.SOAPStatus) > 0 && v.p.DRM != drm.PlayReady {
-			v.bad(at+".when.soap_status", "is for profiles with drm: playready")
-		}
-		c := matcher{Matcher: m, contentType: v.regex(at+".when.content_type", w.ContentType), body: v.regex(at+".when.body", w.Body)}
-		if m.Code != nil {
-			c.code = v.locator(at+".code", m.Code.From, m.Code.Path, m.Code.Regex, "regex", "json", "header", "soap")
-		}
-		out = append(out, c)
-	}
-	return out
-}
-
-// locator compiles a place in an answer.
-func (v *validator) locator(path, from, where, regex string, valid ...string) *locator {
-	oneOf(v, path+".from", from, valid...)
-	l := &locator{from: from, path: where, regex: v.regex(path+".regex", regex)}
-	switch from {
-	case "json":
-		var err error
-		if l.steps, err = parseJSONPath(where); err != nil {
-			v.bad(path+".path", "%s", err)
-		}
-	case "header":
-		if !fieldName.MatchString(where) {
-			v.bad(path+".path", "want a header name, seen %q", where)
-		}
-	default:
-		if where != "" {
-			v.bad(path+".path", "belongs to json and header; %s takes a regex", from)
-		}
-		if from == "regex" && regex == "" {
-			v.bad(path+".regex", "is missing")
-		}
-	}
-	return l
 }

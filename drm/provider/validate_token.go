@@ -2,8 +2,11 @@ package provider
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
+
+	"keyflow/drm/nearest"
 )
 
 func (v *validator) vars() {
@@ -47,66 +50,137 @@ func (v *validator) secretVar(path string, x Var) {
 	}
 }
 
+// tokenSources are the sources, each with the key that belongs to it.
+var tokenSources = []struct{ source, key string }{
+	{"static", "value"}, {"template", "value"}, {"env", "env"}, {"file", "file"}, {"http", "http"}, {"jwt", "jwt"},
+	{"command", "command"}, {"signed_json", "signed_json"},
+}
+
 // tokens checks the token steps in their order and returns the outputs of all.
-func (v *validator) tokens() map[string][]string {
-	outputs := map[string][]string{}
+func (v *validator) tokens() map[string]tokenShape {
+	outputs := map[string]tokenShape{}
 	for i := range v.p.Tokens {
 		t, path := &v.p.Tokens[i], fmt.Sprintf("tokens[%d]", i)
 		if _, twice := outputs[t.ID]; twice || !identifier.MatchString(t.ID) {
 			v.bad(path+".id", "want a name of letters, digits and underscores, each once, seen %q", t.ID)
 		}
-		known := map[string][]string{}
-		for id, names := range outputs {
-			known[id] = names
-		}
-		v.p.plan.tokens = append(v.p.plan.tokens, v.token(path, t, newScope(v.p.Vars, known, leaseInputs)))
-		outputs[t.ID] = []string{"value"}
-		if t.Source == "http" && t.HTTP != nil {
-			outputs[t.ID] = keysSorted(t.HTTP.Outputs)
-		}
+		local := t.Source == "template" || t.Source == "jwt" || t.Source == "signed_json"
+		v.p.plan.tokens = append(v.p.plan.tokens, v.token(path, t, newScope(v.p.Vars, maps.Clone(outputs), local)))
+		outputs[t.ID] = tokenShape{outputs: t.outputNames(), public: t.Public}
 	}
 	return outputs
 }
 
+// outputNames returns the names of what the step yields.
+func (t *Token) outputNames() []string {
+	switch {
+	case t.Source == "http" && t.HTTP != nil:
+		return keysSorted(t.HTTP.Outputs)
+	case t.Source == "command" && t.Command != nil:
+		return keysSorted(t.Command.Outputs)
+	case t.Source == "file" && t.File != nil && t.File.Format == "json":
+		return keysSorted(t.File.Outputs)
+	}
+	return []string{"value"}
+}
+
 func (v *validator) token(path string, t *Token, s *scope) *tokenPlan {
 	out := &tokenPlan{Token: t}
-	sources := []string{"static", "env", "file", "http"}
-	oneOf(v, path+".source", t.Source, sources...)
+	v.source(path, t)
 	oneOf(v, path+".scope", t.Scope, "run", "content", "session", "request")
-	for i, given := range []bool{t.Value != "", t.Env != "", t.File != nil, t.HTTP != nil} {
-		key := []string{"value", "env", "file", "http"}[i]
-		if own := sources[i] == t.Source; own && !given {
-			v.bad(path+"."+key, "is missing: the source is %s", t.Source)
-		} else if !own && given && slices.Contains(sources, t.Source) {
-			v.bad(path+"."+key, "belongs to source %s, seen %s", sources[i], t.Source)
-		}
-	}
 	if t.Value != "" {
-		v.static(path+".value", t, out, s)
+		out.value = v.template(s, path+".value", t.Value, intoText)
+		v.static(path+".value", t, out.value)
 	}
 	if t.File != nil {
-		oneOf(v, path+".file.format", t.File.Format, "text", "b64")
-		if t.File.Path == "" {
-			v.bad(path+".file.path", "is missing")
-		}
+		v.tokenFile(path+".file", t.File, out)
 	}
 	if t.HTTP != nil {
 		out.http = v.tokenHTTP(path+".http", t.HTTP, s)
-		for _, n := range out.http.templates() {
-			out.names.merge(n.names)
+	}
+	if t.JWT != nil {
+		out.jwt = v.tokenJWT(path+".jwt", t.JWT, s)
+	}
+	if t.SignedJSON != nil {
+		out.signed = v.tokenSigned(path+".signed_json", t.SignedJSON, s)
+	}
+	if t.Command != nil {
+		out.command = v.tokenCommand(path+".command", t.Command, s)
+	}
+	for _, tpl := range out.templates() {
+		if tpl != nil {
+			out.names.merge(tpl.names)
+			if t.HTTP != nil || t.Command != nil {
+				v.early(path, tpl)
+			}
 		}
 	}
 	v.sharing(path, t, out.names)
+	v.life(path, t)
 	return out
 }
 
-func (v *validator) static(path string, t *Token, out *tokenPlan, s *scope) {
-	out.value = v.template(s, path, t.Value, false)
-	if out.value == nil {
+// source checks that a token has the key of its source, and no other's.
+func (v *validator) source(path string, t *Token) {
+	var sources, wanted []string
+	for _, s := range tokenSources {
+		sources = append(sources, s.source)
+		if s.source == t.Source {
+			wanted = append(wanted, s.key)
+		}
+	}
+	oneOf(v, path+".source", t.Source, sources...)
+	if wanted == nil {
 		return
 	}
-	out.names = out.value.names
-	if out.value.constant() && !strings.HasPrefix(t.Value, "FAKE") {
+	given := map[string]bool{
+		"value": t.Value != "", "env": t.Env != "", "file": t.File != nil, "http": t.HTTP != nil, "jwt": t.JWT != nil,
+		"command": t.Command != nil, "signed_json": t.SignedJSON != nil,
+	}
+	for _, key := range keysSorted(given) {
+		own := slices.Contains(wanted, key)
+		if own && !given[key] {
+			v.bad(path+"."+key, "is missing: the source is %s", t.Source)
+		} else if !own && given[key] {
+			i := slices.IndexFunc(tokenSources, func(s struct{ source, key string }) bool { return s.key == key })
+			v.bad(path+"."+key, "belongs to source %s, seen %s", tokenSources[i].source, t.Source)
+		}
+	}
+}
+
+// life checks how long a token may be used.
+func (v *validator) life(path string, t *Token) {
+	if t.TTLFrom != "" {
+		if t.TTL > 0 {
+			v.bad(path+".ttl_from", "ttl and ttl_from exclude each other")
+		}
+		if !slices.Contains(t.outputNames(), t.TTLFrom) {
+			v.bad(path+".ttl_from", "the token has no output %q: %s", t.TTLFrom, nearest.Hint(t.TTLFrom, t.outputNames()))
+		}
+	}
+	switch {
+	case t.RefreshBefore == 0:
+	case t.Scope != "run" && t.Scope != "content":
+		v.bad(path+".refresh_before", "is for tokens that are shared: want scope run or content")
+	case t.TTL > 0 && t.RefreshBefore >= t.TTL:
+		v.bad(path+".refresh_before", "is not shorter than ttl: no token could be used")
+	}
+}
+
+func (v *validator) tokenFile(path string, f *TokenFile, out *tokenPlan) {
+	oneOf(v, path+".format", f.Format, "text", "b64", "json")
+	if f.Path == "" {
+		v.bad(path+".path", "is missing")
+	}
+	if (f.Format == "json") != (len(f.Outputs) > 0) {
+		v.bad(path+".outputs", "belong to format json, which needs them")
+	}
+	out.located = v.outputs(path+".outputs", f.Outputs, "json")
+}
+
+// static refuses a secret that stands in the profile.
+func (v *validator) static(path string, t *Token, value *template) {
+	if value != nil && value.constant() && !t.Public && !strings.HasPrefix(t.Value, "FAKE") {
 		v.bad(path, "a secret must not stand in a profile: use env, file or a variable; only text that begins with FAKE may")
 	}
 }
@@ -125,32 +199,27 @@ func (v *validator) sharing(path string, t *Token, n names) {
 func (v *validator) tokenHTTP(path string, h *TokenHTTP, s *scope) *httpPlan {
 	out := &httpPlan{TokenHTTP: h}
 	oneOf(v, path+".method", h.Method, "GET", "POST", "PUT")
-	oneOf(v, path+".redirects", h.Redirects, "none")
+	oneOf(v, path+".redirects", h.Redirects, "none", "same_origin", "any")
+	if h.TLS != "" {
+		v.knownTLS(path+".tls", h.TLS)
+	}
 	out.url = v.tokenURL(path+".url", h.URL, s)
 	out.query = v.params(s, path+".query", h.Query, nil)
 	out.headers = v.headers(s, path+".headers", h.Headers, nil)
-	if t := v.template(s, path+".content_type", h.ContentType, false); t != nil && !t.constant() {
+	if t := v.template(s, path+".content_type", h.ContentType, intoText); t != nil && !t.constant() {
 		v.bad(path+".content_type", "must be plain text")
 	}
 	v.tokenBody(path, h, out, s)
 	if len(h.Outputs) == 0 {
 		v.bad(path+".outputs", "is missing: name at least one output")
 	}
-	out.outputs = map[string]*locator{}
-	for _, name := range keysSorted(h.Outputs) {
-		at, o := join(path+".outputs", name), h.Outputs[name]
-		if !identifier.MatchString(name) {
-			v.bad(at, "want a name of letters, digits and underscores")
-		}
-		oneOf(v, at+".decode", o.Decode, "none", "urlquery", "b64")
-		out.outputs[name] = v.locator(at, o.From, o.Path, o.Regex, "body", "json", "header")
-	}
+	out.outputs = v.outputs(path+".outputs", h.Outputs, "body", "json", "header", "url_query", "xml", "status")
 	out.matchers = v.matchers(path+".errors", h.Errors)
 	return out
 }
 
 func (v *validator) tokenURL(path, text string, s *scope) *template {
-	t := v.template(s, path, text, false)
+	t := v.template(s, path, text, intoText)
 	if t == nil {
 		return &template{}
 	}
@@ -177,28 +246,23 @@ func (v *validator) tokenBody(path string, h *TokenHTTP, out *httpPlan, s *scope
 	}
 	out.form = v.params(s, path+".form", h.Form, nil)
 	if h.Raw != nil {
-		out.raw = v.template(s, path+".raw", *h.Raw, true)
+		out.raw = v.template(s, path+".raw", *h.Raw, intoBytes)
 	}
 	if h.JSON != nil {
 		out.json = v.jsonTemplate(s, path+".json", h.JSON.root)
 	}
 }
 
-func (v *validator) jsonTemplate(s *scope, path string, n *node) *jsonTemplate {
-	v.lines[path] = n.line
-	out := &jsonTemplate{node: n}
-	switch n.kind {
-	case nodeString:
-		out.leaf = v.template(s, path, n.text, false)
-	case nodeMap:
-		for _, f := range n.fields {
-			out.keys = append(out.keys, f.key)
-			out.children = append(out.children, v.jsonTemplate(s, join(path, f.key), f.value))
+// outputs checks what a step yields and compiles where it is.
+func (v *validator) outputs(path string, named map[string]Output, from ...string) map[string]*locator {
+	out := map[string]*locator{}
+	for _, name := range keysSorted(named) {
+		at, o := join(path, name), named[name]
+		if !identifier.MatchString(name) {
+			v.bad(at, "want a name of letters, digits and underscores")
 		}
-	case nodeList:
-		for i, item := range n.items {
-			out.children = append(out.children, v.jsonTemplate(s, fmt.Sprintf("%s[%d]", path, i), item))
-		}
+		oneOf(v, at+".decode", o.Decode, "none", "urlquery", "b64", "b64url")
+		out[name] = v.locator(at, o.From, o.Path, o.Regex, from...)
 	}
 	return out
 }

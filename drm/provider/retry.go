@@ -1,0 +1,71 @@
+package provider
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// maxBackoff bounds a pause before a retry, whatever profile and service say.
+const maxBackoff = time.Minute
+
+// Backoff is the first and the longest pause before a retry; each is twice the one before.
+type Backoff struct{ First, Longest time.Duration }
+
+func (b *Backoff) decode(d *decoder, n *node, path string) {
+	low, high, isRange := strings.Cut(n.text, "..")
+	if !isRange {
+		high = low
+	}
+	first, err := time.ParseDuration(low)
+	longest, err2 := time.ParseDuration(high)
+	if n.kind != nodeString || err != nil || err2 != nil || first <= 0 || longest < first || longest > maxBackoff {
+		d.problems.add(n.line, "%s: want the first and the longest pause, up to %v, e.g. 200ms..5s, seen %q", path, maxBackoff, n.text)
+		return
+	}
+	*b = Backoff{first, longest}
+}
+
+// Pause says whether a refused request is to be sent once more after attempt requests, and after how long. after is the header
+// of the refusal, which may hold Retry-After.
+func (r Retry) Pause(attempt int, m *Matched, after http.Header) (time.Duration, bool) {
+	if m == nil || m.Retry != "backoff" || attempt > r.Max || len(r.Classes) > 0 && !slices.Contains(r.Classes, m.Class) {
+		return 0, false
+	}
+	pause := r.Backoff.First
+	for range attempt - 1 {
+		pause = min(2*pause, r.Backoff.Longest)
+	}
+	if seconds, err := strconv.Atoi(after.Get("Retry-After")); err == nil && r.HonourRetryAfter && seconds >= 0 {
+		pause = max(pause, time.Duration(min(seconds, int(maxBackoff/time.Second)))*time.Second)
+	}
+	return pause, true
+}
+
+// sleep waits in real time, or until the context ends.
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (v *validator) retry() {
+	r := &v.p.Retry
+	if r.Max < 0 || r.Max > 10 {
+		v.bad("retry.max", "want 0 to 10 retries, seen %d", r.Max)
+	}
+	for i, c := range r.Classes {
+		oneOf(v, "retry.classes["+strconv.Itoa(i)+"]", c, errorClasses()...)
+	}
+	if r.Backoff.First == 0 {
+		r.Backoff = Backoff{200 * time.Millisecond, 5 * time.Second}
+	}
+}
