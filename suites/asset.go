@@ -64,3 +64,14 @@ func (a *Asset) KIDs() []drm.KID {
 
 // Keys returns the content keys that are known, by KID: of embedded assets.
 func (a *Asset) Keys() map[drm.KID]secret.Bytes { return a.source.Keys() }
+
+// Labels returns the track labels, by KID; tracks that share a key have the first one's.
+func (a *Asset) Labels() map[drm.KID]string {
+	labels := map[drm.KID]string{}
+	for _, t := range a.Tracks {
+		if labels[t.KID] == "" {
+			labels[t.KID] = t.Label
+		}
+	}
+	return labels
+}

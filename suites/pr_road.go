@@ -93,7 +93,7 @@ func (e *Env) ask(h pssh.WRMHeader) *Exchange {
 // where a lease entitles to one.
 func (e *Env) needOf(kids []drm.KID) *provider.Need {
 	if !e.Profile.PerKID() {
-		return &provider.Need{Asset: e.Asset.Name, KIDs: e.Asset.KIDs(), Keys: e.Asset.Keys()}
+		return &provider.Need{Asset: e.Asset.Name, KIDs: e.Asset.KIDs(), Keys: e.Asset.Keys(), Labels: e.Asset.Labels()}
 	}
 	for _, a := range Require(e, haveAsks) {
 		if slices.Contains(a.Need.KIDs, kids[0]) {

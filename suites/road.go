@@ -180,6 +180,17 @@ func (e *Env) Exchange(p drm.Platform, box drm.Box, kind drm.Kind) (*Exchange, e
 }
 
 func (e *Env) exchange(p drm.Platform, box drm.Box, c call) (*Exchange, error) {
+	x, err := e.exchangeOnce(p, box, c)
+	if err != nil || !c.plain() || !e.Profile.Retry.NewToken(x.Reply.Error) {
+		return x, err
+	}
+	return e.exchangeOnce(p, box, c) // with a new token
+}
+
+// plain reports whether nothing about the call is wrong on purpose.
+func (c call) plain() bool { return c.lease == nil && c.body == nil && c.edit == nil }
+
+func (e *Env) exchangeOnce(p drm.Platform, box drm.Box, c call) (*Exchange, error) {
 	x := &Exchange{Lease: c.lease}
 	var err error
 	if x.Lease == nil {
@@ -214,8 +225,33 @@ func (e *Env) exchange(p drm.Platform, box drm.Box, c call) (*Exchange, error) {
 	return x, nil
 }
 
-// walk sends the exchange's message and has its answer processed.
+// walk sends the exchange's message and has its answer processed. A refusal that the profile calls passing is asked again,
+// as often as it says.
 func (e *Env) walk(x *Exchange, c call) error {
+	for attempt := 1; ; attempt++ {
+		if err := e.post(x, c); err != nil {
+			return err
+		}
+		pause, again := e.Profile.Retry.Pause(attempt, x.Reply.Error, x.Header)
+		if !again {
+			break
+		}
+		if err := sleep(e.Context, pause); err != nil {
+			return provider.NewTransportError(err, false)
+		}
+	}
+	var err error
+	if x.Observation, err = x.Session.Process(e.Context, x.Message.ID, x.Reply.Body); err != nil {
+		return &HarnessError{err}
+	}
+	return nil
+}
+
+// post sends the exchange's message once, and reads the answer. Redirects are followed as far as the profile allows.
+func (e *Env) post(x *Exchange, c call) error {
+	if x.Message.Kind == drm.KindCertificate && e.Profile.Certificate.Mode == provider.CertificateEmbedded {
+		return e.embedded(x)
+	}
 	request := e.Profile.Build(x.Lease, x.Message, provider.At{Now: e.clock().Now()})
 	if n := len(x.Redirects); n > 0 {
 		request = request.At(x.Redirects[n-1])
@@ -224,14 +260,34 @@ func (e *Env) walk(x *Exchange, c call) error {
 	if c.edit != nil {
 		c.edit(request)
 	}
-	answer, err := e.send(x, request)
-	if err != nil {
-		return err
+	for hops := 0; ; hops++ {
+		answer, err := e.send(x, request)
+		if err != nil {
+			return err
+		}
+		x.Reply = e.Profile.Read(x.Message.Kind, x.Status, x.Header, answer)
+		next, err := e.Profile.Redirected(request, x.Status, x.Header, hops)
+		if err != nil {
+			x.Reply.Problems = append([]provider.Problem{{Reason: reasonRedirect, Expected: "an answer, or a redirect that may be followed", Seen: err.Error()}}, x.Reply.Problems...)
+		}
+		if next == nil {
+			return nil
+		}
+		request = next
 	}
-	x.Reply = e.Profile.Read(x.Message.Kind, x.Status, x.Header, answer)
-	if x.Observation, err = x.Session.Process(e.Context, x.Message.ID, x.Reply.Body); err != nil {
+}
+
+// reasonRedirect is that of a redirect that cannot be followed.
+const reasonRedirect drm.Reason = "redirect"
+
+// embedded answers a certificate request with the file that the profile names.
+func (e *Env) embedded(x *Exchange) error {
+	file, err := e.Profile.EmbeddedCertificate()
+	if err != nil {
 		return &HarnessError{err}
 	}
+	x.Status, x.Header = http.StatusOK, http.Header{}
+	x.Reply = provider.Reply{Class: provider.ClassOK, Status: x.Status, Body: file}
 	return nil
 }
 

@@ -3,6 +3,7 @@ package suites
 import (
 	"bytes"
 	"fmt"
+	"net/http"
 
 	"keyflow/drm"
 	"keyflow/drm/provider"
@@ -114,10 +115,21 @@ var haveCertificateAnswer = Step[*Exchange]{"get an answer to a certificate requ
 	if mode := e.Profile.Certificate.Mode; mode == "none" || mode == "unsupported" {
 		e.NotApplicable("the profile has certificate.mode " + mode)
 	}
+	if e.Profile.Lacks(provider.CapabilityCertificate) {
+		e.NotApplicable("the profile has capabilities." + provider.CapabilityCertificate + ": false")
+	}
 	return e.Exchange(e.Platform, Require(e, HaveBox), drm.KindCertificate)
 }}
 
+// requireServed ends a check of how the certificate is served where the profile has it in a file.
+func (e *Env) requireServed() {
+	if e.Profile.Certificate.Mode == provider.CertificateEmbedded {
+		e.NotApplicable("the certificate is a file of the profile: it is not asked for")
+	}
+}
+
 func certificateIsServed(e *Env) {
+	e.requireServed()
 	x := Require(e, haveCertificateAnswer)
 	e.failOnProblem(x, certificateForms...)
 	e.Note("HTTP %d, %d bytes, provider %q", x.Status, len(x.Reply.Body), x.Certificate().Certificate.Fields.GetProviderId())
@@ -179,6 +191,7 @@ func keyIsHeld(e *Env) {
 const certificateFetches = 20
 
 func certificateIsStable(e *Env) {
+	e.requireServed()
 	first := Require(e, haveCertificate).Certificate().Raw
 	for i := range certificateFetches - 1 {
 		e.Client.CloseIdleConnections()
@@ -191,6 +204,10 @@ func certificateIsStable(e *Env) {
 }
 
 func encodingsAreAccepted(e *Env) {
+	e.requireServed()
+	if e.Profile.Certificate.Mode == provider.CertificateURL && e.Profile.Certificate.Method == http.MethodGet {
+		e.NotApplicable("the certificate is asked for with GET: there is no request to encode")
+	}
 	Require(e, haveCertificate)
 	encodings := [][]byte{
 		{0x08, 0x04, 0x12, 0x00}, // an empty msg

@@ -170,7 +170,7 @@ func tokenForOtherContent(e *Env) {
 // otherContent is what a token for other content is taken for: another KID of the asset, or else a KID and, if the asset's
 // keys are known too, a key that exist nowhere.
 func (e *Env) otherContent(own drm.KID) provider.Need {
-	need := provider.Need{Asset: e.Asset.Name, Keys: e.Asset.Keys()}
+	need := provider.Need{Asset: e.Asset.Name, Keys: e.Asset.Keys(), Labels: e.Asset.Labels()}
 	for _, kid := range e.Asset.KIDs() {
 		if kid != own {
 			need.KIDs = []drm.KID{kid}

@@ -70,10 +70,12 @@ func allKeys(assets []*suites.Asset, keys map[drm.KID]secret.Bytes) error {
 func keyStore(assets []*suites.Asset, file string) (map[drm.KID]secret.Bytes, map[drm.KID]string, error) {
 	keys, labels := map[drm.KID]secret.Bytes{}, map[drm.KID]string{}
 	for _, a := range assets {
-		for _, t := range a.Tracks {
-			if labels[t.KID] == "" { // tracks that share a key have the first one's label
-				labels[t.KID] = t.Label
+		for kid, label := range a.Labels() {
+			if labels[kid] == "" {
+				labels[kid] = label
 			}
+		}
+		for _, t := range a.Tracks {
 			if !t.Key.IsZero() {
 				keys[t.KID] = t.Key
 			}

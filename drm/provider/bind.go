@@ -1,9 +1,11 @@
 package provider
 
 import (
+	"crypto/rand"
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"regexp"
@@ -37,6 +39,7 @@ type Environment struct {
 	HTTPWith func(*tls.Config) *http.Client
 	Timeout  time.Duration                   // of one token request; zero: DefaultTimeout
 	RunID    string                          // ${run.id}
+	Rand     io.Reader                       // what ${uuid} is made of in tokens; nil: crypto/rand
 	Resolve  func(name string, v Var) string // a value for a variable that has none; nil: there is none
 
 	// Insecure allows token and license URLs that are plain http to another machine, and tls.NAME.insecure.
@@ -112,6 +115,9 @@ func (p *Profile) Bind(env Environment) (*Profile, error) {
 	}
 	if env.Timeout == 0 {
 		env.Timeout = DefaultTimeout
+	}
+	if env.Rand == nil {
+		env.Rand = rand.Reader
 	}
 	if env.Vault == nil {
 		env.Vault = secret.NewVault()

@@ -1,8 +1,8 @@
 package provider
 
 import (
-	"crypto/rand"
 	"fmt"
+	"io"
 	"time"
 
 	"keyflow/drm"
@@ -64,10 +64,10 @@ func (o outputs) clear() map[string]any {
 }
 
 // newUUID returns a random UUID (RFC 9562, version 4).
-func newUUID() string {
-	var b [16]byte
-	_, _ = rand.Read(b[:]) // never fails since Go 1.24
-	return uuidOf(b)
+func (b *bound) newUUID() string {
+	var random [16]byte
+	_, _ = io.ReadFull(b.env.Rand, random[:]) // crypto/rand never fails since Go 1.24
+	return uuidOf(random)
 }
 
 func uuidOf(b [16]byte) string {

@@ -98,6 +98,9 @@ func (e *eachTemplate) render(r rendering) ([]byte, error) {
 		one := r
 		one.env = maps.Clone(r.env)
 		one.env[e.as] = items.Index(i).Interface()
+		if key, ok := one.env[e.as].(keyInput); ok {
+			one.env[e.as] = map[string]any{"kid": key.KID, "cek": key.CEK, "label": key.Label}
+		}
 		text, drop, err := e.do.render(one)
 		if err != nil {
 			return nil, err
@@ -214,7 +217,11 @@ func (v *validator) each(s *scope, path, inside string, n *node) *eachTemplate {
 		return out
 	}
 	out.list, out.as = list, as.text
-	out.do = v.jsonAt(s.with(as.text, s.roots["input"].members[list].item), join(path, "$do"), inside, do)
+	item := *s.roots["input"].members[list].item
+	if item.members != nil { // a root must not be a struct: the library does not expect that
+		item.value = nil
+	}
+	out.do = v.jsonAt(s.with(as.text, &item), join(path, "$do"), inside, do)
 	return out
 }
 

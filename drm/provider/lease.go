@@ -125,7 +125,7 @@ func (p *Profile) lease(ctx context.Context, need Need, forge *forgery) (*Lease,
 	}
 	s := &leaseState{
 		clock: p.bound.env.Clock, tokens: map[string]outputs{}, need: need, certificate: p.Certificate.ConsumesToken,
-		session: newUUID(), laURL: laURLOf(need.Box), forge: forge,
+		session: p.bound.newUUID(), laURL: laURLOf(need.Box), forge: forge,
 	}
 	lease.state = s
 	for _, t := range p.plan.needed {
@@ -237,7 +237,7 @@ func (p *Profile) build(r *Request, lease *Lease, m drm.Message, at At) error {
 	s := lease.state
 	in := s.inputs(lease, m, at)
 	if in.uuid == "" && p.plan.all.fresh {
-		in.uuid = newUUID()
+		in.uuid = p.bound.newUUID()
 	}
 	env := p.bound.exprEnv(s.tokens, in)
 	tokens := maps.Clone(s.tokens) // the lease's own map is shared by its requests
@@ -252,7 +252,7 @@ func (p *Profile) build(r *Request, lease *Lease, m drm.Message, at At) error {
 		tokens[t.ID] = values
 		env["token"].(map[string]any)[t.ID] = values.clear()
 	}
-	ownPost := m.Kind == drm.KindCertificate && p.Certificate.Mode == certificateURL
+	ownPost := m.Kind == drm.KindCertificate && p.Certificate.Mode == CertificateURL
 	if err := p.plan.attach(r, env, p, lease.tampering, ownPost); err != nil {
 		return err
 	}

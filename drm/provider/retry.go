@@ -45,6 +45,12 @@ func (r Retry) Pause(attempt int, m *Matched, after http.Header) (time.Duration,
 	return pause, true
 }
 
+// NewToken says whether a refused request is to be sent once more with a new token: its matcher says once_new_token, and its
+// class is one of those that the profile retries by name.
+func (r Retry) NewToken(m *Matched) bool {
+	return m != nil && m.Retry == "once_new_token" && r.Max > 0 && slices.Contains(r.Classes, m.Class)
+}
+
 // sleep waits in real time, or until the context ends.
 func sleep(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)

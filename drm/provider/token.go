@@ -101,7 +101,7 @@ func (b *bound) token(ctx context.Context, t *tokenPlan, have map[string]outputs
 
 // mint takes a fresh token.
 func (b *bound) mint(ctx context.Context, t *tokenPlan, have map[string]outputs, in inputs) (outputs, time.Time, error) {
-	in.now, in.uuid = b.env.Clock.Now(), newUUID()
+	in.now, in.uuid = b.env.Clock.Now(), b.newUUID()
 	env := b.exprEnv(have, in)
 	var values outputs
 	var err error

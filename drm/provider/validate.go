@@ -112,19 +112,34 @@ func (v *validator) early(path string, t *template) {
 	}
 }
 
-// certificateURL is the mode of a service certificate that has a URL of its own.
-const certificateURL = "url"
+// Modes of a service certificate that is not asked for where licenses are.
+const (
+	CertificateURL      = "url"      // it has a URL of its own
+	CertificateEmbedded = "embedded" // it is a file
+)
+
+// maxCertificate bounds a file with a service certificate, in bytes.
+const maxCertificate = 1 << 16
+
+// EmbeddedCertificate reads the service certificate that the profile names.
+func (p *Profile) EmbeddedCertificate() ([]byte, error) {
+	b, err := readBounded(p.Certificate.File, maxCertificate)
+	if err != nil {
+		return nil, fmt.Errorf("read certificate.file: %w", err)
+	}
+	return b, nil
+}
 
 func (v *validator) certificate(outputs map[string]tokenShape) {
 	c := v.p.Certificate
-	oneOf(v, "certificate.mode", c.Mode, "same_url", certificateURL, "embedded", "none", "unsupported")
+	oneOf(v, "certificate.mode", c.Mode, "same_url", CertificateURL, CertificateEmbedded, "none", "unsupported")
 	oneOf(v, "certificate.cache", c.Cache, "run", "session", "never")
 	oneOf(v, "certificate.wrap", c.Wrap, "inherit", "raw")
 	oneOf(v, "certificate.method", c.Method, "GET", "POST")
 	for _, own := range []struct {
 		key, mode string
 		given     bool
-	}{{"url", certificateURL, c.URL != ""}, {"file", "embedded", c.File != ""}} {
+	}{{"url", CertificateURL, c.URL != ""}, {"file", CertificateEmbedded, c.File != ""}} {
 		if own.given && c.Mode != own.mode {
 			v.bad("certificate."+own.key, "belongs to mode %s, seen %s", own.mode, c.Mode)
 		} else if !own.given && c.Mode == own.mode {
