@@ -1,6 +1,7 @@
 package fakes
 
 import (
+	"maps"
 	"net/http"
 	"slices"
 	"time"
@@ -13,16 +14,17 @@ import (
 
 // exchange is one request on its way through the server.
 type exchange struct {
-	server    *Server
-	now       time.Time                  // of arrival, by the server's clock
-	request   request                    // of Widevine
-	challenge *challenge                 // of PlayReady; nil: not a request to its license server
-	clientID  *wire.ClientIdentification // decrypted, of a request in privacy mode
-	token     *tokenRequest              // to ExpressPlay's token service; nil: a key request
-	presented *presented                 // to ExpressPlay's license service; nil: a key request to the plain one
-	rights    *rights                    // that the token gives; nil: everything
-	faults    []*armed                   // on for this request
-	record    Record
+	server      *Server
+	now         time.Time                  // of arrival, by the server's clock
+	request     request                    // of Widevine
+	challenge   *challenge                 // of PlayReady; nil: not a request to its license server
+	clientID    *wire.ClientIdentification // decrypted, of a request in privacy mode
+	token       *tokenRequest              // to ExpressPlay's token service; nil: a key request
+	provider    provider                   // a provider's license service; nil: a key request to the plain one
+	asked       string                     // URL of that service as the client calls it, without the query
+	entitlement *entitlement               // nil: to everything
+	faults      []*armed                   // on for this request
+	record      Record
 }
 
 // on reports whether the fault is on for this request.
@@ -63,8 +65,17 @@ func (x *exchange) settle(outcome Outcome, status, bytes int, reason drm.Reason)
 type answer struct {
 	status      int
 	contentType string
-	cache       string // of Cache-Control; "" is no-store
+	cache       string            // of Cache-Control; "" is no-store
+	more        map[string]string // headers of a provider
 	body        []byte
+}
+
+// withHeader returns the answer with one more header.
+func (a answer) withHeader(name, value string) answer {
+	more := map[string]string{name: value}
+	maps.Copy(more, a.more)
+	a.more = more
+	return a
 }
 
 // refusal is why a request gets no license.

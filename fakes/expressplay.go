@@ -29,12 +29,36 @@ const (
 	expressPlayTokenName            = "ExpressPlayToken"
 )
 
-// expressPlayIssuePathOf returns where tokens for a system are asked for.
-func expressPlayIssuePathOf(s drm.System) string {
-	if s == drm.PlayReady {
-		return expressPlayPlayReadyIssuePath
+// expressPlayRole is ExpressPlay. Sheet providers.md §2.1 has all token hosts, and the license hosts of Widevine in Europe and of
+// PlayReady in Europe and the test environment. The other three, those in China among them, follow from these by analogy. The
+// document has the license URL of PlayReady in Europe in plain http; here all are https.
+func expressPlayRole() role {
+	r := role{StandInInfo: StandInInfo{
+		Name: "expressplay", Title: "ExpressPlay: token and license services", Systems: []drm.System{drm.Widevine, drm.PlayReady},
+	}}
+	for _, domain := range []string{"test.expressplay.com", "service.expressplay.com", "service.expressplay.cn"} {
+		for _, to := range expressPlayRoutes() {
+			license := map[drm.System]string{drm.Widevine: "wv.", drm.PlayReady: "pr."}[to.system] + domain
+			to.hosts = []string{license}
+			if to.issues {
+				to.hosts = []string{map[drm.System]string{drm.Widevine: "wv-gen.", drm.PlayReady: "pr-gen."}[to.system] + domain}
+				to.licenses = license
+			}
+			r.routes = append(r.routes, to)
+		}
 	}
-	return expressPlayIssuePath
+	return r
+}
+
+// expressPlayRoutes are the services of ExpressPlay, under any host.
+func expressPlayRoutes() []route {
+	open := func() provider { return &expressPlay{} }
+	return []route{
+		{path: expressPlayIssuePath, system: drm.Widevine, issues: true},
+		{path: expressPlayLicensePath, system: drm.Widevine, open: open},
+		{path: expressPlayPlayReadyIssuePath, system: drm.PlayReady, issues: true},
+		{path: expressPlayPlayReadyLicensePath, system: drm.PlayReady, open: open},
+	}
 }
 
 // expressPlayLicensePathOf returns where a system's key requests go.
@@ -157,14 +181,10 @@ const (
 	codeWidevineExtension    expressPlayCode = -7009
 )
 
-// Reasons of refusals by the stand-in, beside those of the Widevine server.
+// Reasons of refusals by the token service, and by the license service beside those of token.go.
 const (
 	reasonArgument      drm.Reason = "argument"      // 400: a parameter is missing or wrong
 	reasonAuthenticator drm.Reason = "authenticator" // 400 missing, 401 wrong
-	reasonTokenMissing  drm.Reason = "token-missing" // 400
-	reasonTokenInvalid  drm.Reason = "token-invalid" // 401: no token of this service
-	reasonTokenExpired  drm.Reason = "token-expired" // 401
-	reasonTokenKID      drm.Reason = "token-kid"     // 401: of another KID than is asked for
 	reasonRentalEnded   drm.Reason = "rental-ended"  // of a token for PlayReady that still holds
 )
 

@@ -33,7 +33,7 @@ func TestNoExpressPlaySecretGetsOut(t *testing.T) {
 	}
 	for i, token := range tokens {
 		vault.Add("token", secret.New([]byte(token)))
-		tokens = append(tokens, altered(token, -1), altered(token, 30), token[:100])
+		tokens = append(tokens, altered(token, -2), altered(token, 30), token[:100])
 		vault.Add("wrong token", secret.New([]byte(tokens[len(tokens)-2])))
 		vault.Add("cut token", secret.New([]byte(token[:100])))
 		isTrue(t, len(tokens) == 3+3*(i+1))
@@ -45,7 +45,7 @@ func TestNoExpressPlaySecretGetsOut(t *testing.T) {
 		}
 		fmt.Fprintf(into, "%d %v %s\n", r.status, r.header, r.body)
 	}
-	for _, name := range []string{"", "ep-authenticator-ignored", "ep-token-optional", "ep-token-signature-ignored", "ep-expiry-ignored", "ep-kid-not-bound"} {
+	for _, name := range []string{"", "ep-authenticator-ignored", "auth-not-enforced", "token-signature-ignored", "expired-accepted", "kid-not-bound"} {
 		s.ClearFaults()
 		if name != "" {
 			must(t, s.SetFaults(fakes.Named(name)...))
@@ -112,14 +112,14 @@ func TestNoPRTokenGetsOut(t *testing.T) {
 		{"contentKey": contentKey}, {"kek": kekDigits, "ek": keyWraps[2].wrapped}, rental(map[string]string{"kid": hexKID(kid1)}),
 	} {
 		token := mintPR(t, s, with)
-		tokens = append(tokens, token, altered(token, -1), altered(token, 30), token[:100])
+		tokens = append(tokens, token, altered(token, -2), altered(token, 30), token[:100])
 		vault.Add("token", secret.New([]byte(token)))
 		vault.Add("wrong token", secret.New([]byte(altered(token, 30))))
 		vault.Add("cut token", secret.New([]byte(token[:100])))
 	}
 	keep := func(r reply) { fmt.Fprintf(&said, "%d %v %s\n", r.status, r.header, r.body) }
 	for _, name := range []string{
-		"ep-token-optional", "ep-token-signature-ignored", "ep-expiry-ignored", "ep-kid-not-bound", "pr-fault-stack-trace", "pr-fault-200",
+		"auth-not-enforced", "token-signature-ignored", "expired-accepted", "kid-not-bound", "pr-fault-stack-trace", "pr-fault-200",
 		"pr-fault-always-600", "pr-digest-not-verified", "pr-redirect", "",
 	} {
 		s.ClearFaults()

@@ -30,7 +30,7 @@ func FuzzTokenRequest(f *testing.F) {
 		switch w.Code {
 		case http.StatusOK:
 			u, err := url.Parse(w.Body.String())
-			if err != nil || u.Path != "/hms/wv/rights/" || len(u.Query().Get("ExpressPlayToken")) != 128 {
+			if err != nil || u.Path != "/hms/wv/rights/" || len(u.Query().Get("ExpressPlayToken")) != 140 {
 				t.Errorf("%q: %v", w.Body, err)
 			}
 			kid := s.Requests()[len(s.Requests())-1].KIDs[0]
@@ -50,15 +50,15 @@ func FuzzTokenRequest(f *testing.F) {
 // signatures lets through.
 func FuzzToken(f *testing.F) {
 	s := start(f, fakes.Options{Clock: early})
-	unsigned := start(f, fakes.Options{Clock: early, Faults: fakes.Named("ep-token-signature-ignored")})
+	unsigned := start(f, fakes.Options{Clock: early, Faults: fakes.Named("token-signature-ignored")})
 	own := mint(f, s, nil)
 	f.Add(own)
 	f.Add("")
-	f.Add(altered(own, -1))
+	f.Add(altered(own, -2))
 	f.Add(altered(own, 30))
 	f.Add(altered(own, 60))
-	f.Add(strings.Repeat("AAAA", 32))
-	f.Add(strings.Repeat("AQAA", 32))
+	f.Add(strings.Repeat("AAAA", 35))
+	f.Add(strings.Repeat("AQAA", 34) + "AQA=")
 	f.Add(own[:100])
 	f.Add(own + "=")
 	body := string(ask{pssh: [][]byte{psshData(kid0)}}.make(f).body)
@@ -101,7 +101,7 @@ func FuzzPlayReadyTokenRequest(f *testing.F) {
 			asked, err := url.ParseQuery(parameters)
 			p := redeemedPR(t, s, "custom data", token, prAsk{header: header42(lastRecord(t, s).KIDs[0])}).licenses[0].Policy
 			isRental := asked.Get("rightsType") == "Rental"
-			if len(token) != 152 || p.End.IsZero() == isRental || isRental && (p.CannotPersist || !p.End.After(p.Begin)) || p.Output == nil ||
+			if len(token) != 164 || p.End.IsZero() == isRental || isRental && (p.CannotPersist || !p.End.After(p.Begin)) || p.Output == nil ||
 				err == nil && fmt.Sprint(p.Output.AnalogVideo) != strings.TrimLeft(asked.Get("analogVideoOPL"), "0") && p.Output.AnalogVideo != 0 {
 				t.Errorf("%q: %+v", parameters, p)
 			}
@@ -120,10 +120,10 @@ func FuzzPlayReadyTokenRequest(f *testing.F) {
 // that doesn't look at signatures lets through.
 func FuzzPlayReadyToken(f *testing.F) {
 	s := startPlayReady(f, fakes.Options{})
-	unsigned := startPlayReady(f, fakes.Options{Faults: fakes.Named("ep-token-signature-ignored")})
+	unsigned := startPlayReady(f, fakes.Options{Faults: fakes.Named("token-signature-ignored")})
 	own := mintPR(f, s, nil)
 	for carrier := range carriers {
-		for _, token := range []string{own, "", altered(own, -1), altered(own, 30), altered(own, 70), strings.Repeat("AgAA", 38), own[:100], own + "=", "<&>\r\n\x00\xff"} {
+		for _, token := range []string{own, "", altered(own, -2), altered(own, 30), altered(own, 70), strings.Repeat("AgAA", 40) + "AgA=", own[:100], own + "=", "<&>\r\n\x00\xff"} {
 			f.Add(carrier, token)
 		}
 	}

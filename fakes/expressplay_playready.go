@@ -3,11 +3,9 @@ package fakes
 import (
 	"encoding/binary"
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"time"
 
-	"keyflow/drm/playready/soap"
 	"keyflow/drm/playready/xmr"
 )
 
@@ -83,60 +81,4 @@ func licenseAndToken(license, token string) (answer, *refusal) {
 		return answer{}, refuse(http.StatusInternalServerError, reasonInternal, "the answer could not be made")
 	}
 	return answer{status: http.StatusOK, contentType: "application/json", body: body}, nil
-}
-
-// authorizeChallenge decides on the token of a challenge to ExpressPlay's license service, and whether the rental that it gives is
-// over. A challenge to the plain one needs none. A token of query and header goes before that of the custom data, which is the
-// whole of it, and is looked at only now: digest and signature, and whose they are, have been verified (sheet playready.md §14.7,
-// PR-TOK-02).
-func (x *exchange) authorizeChallenge() *refusal {
-	if x.presented == nil {
-		return nil
-	}
-	if x.presented.token == "" {
-		x.presented.token = string(x.challenge.CustomData.Reveal())
-	}
-	if wrong := x.authorize(); wrong != nil {
-		return x.expressPlayFault(wrong)
-	}
-	if x.rights != nil && !x.rights.playReady.ends.IsZero() && !x.now.Before(x.rights.playReady.ends) {
-		return x.expressPlayFault(&problem{code: codeExpiration, reason: reasonRentalEnded, text: "the rental has ended"})
-	}
-	return nil
-}
-
-// expressPlayFault returns the problem as the PlayReady license service answers it. That it is the SOAP fault of a service's own
-// refusals, with number and text as its custom data, is the fake's choice: the sheet has pages of errors for both services and
-// doesn't say what becomes of them where clients expect SOAP (sheet providers.md §2.1, playready.md §8.4).
-func (x *exchange) expressPlayFault(p *problem) *refusal {
-	return x.fault(p.reason, soap.CodeServiceSpecific, fmt.Sprintf("Error %d: %s", p.code, p.text))
-}
-
-// playReadyService returns the URL of the license service that was asked, for the actor of its faults.
-func (x *exchange) playReadyService() string {
-	if x.presented != nil {
-		return x.presented.service
-	}
-	return x.server.URL() + playReadyPath
-}
-
-// entitle makes a license say what the token gives, in the place of what the server's own policy says. What is bought has no
-// end. A token that names no behavior of unknown outputs allows none, which is the fake's choice.
-func (x *exchange) entitle(g *xmr.Grant) {
-	if x.rights == nil {
-		return
-	}
-	own := x.rights.playReady
-	g.CannotPersist, g.FirstPlay, g.Output = !own.persistent, own.plays, &own.output
-	g.Begin, g.End = time.Time{}, own.ends
-	if !own.ends.IsZero() {
-		g.Begin = x.begin()
-	}
-	g.RealTimeExpiration = g.CannotPersist && (!g.End.IsZero() || g.FirstPlay > 0)
-	switch own.unknown {
-	case unknownOutputAllow:
-		g.PlayEnablers = []xmr.GUID{xmr.UnknownOutput}
-	case unknownOutputSDOnly:
-		g.PlayEnablers = []xmr.GUID{xmr.ConstrainedUnknownOutput}
-	}
 }

@@ -23,7 +23,7 @@ func TestPRToken(t *testing.T) {
 			t.Fatalf("%s: status %d, %v: %s", method, r.status, r.header, r.body)
 		}
 		token := prTokenIn(t, s.ExpressPlayPlayReadyURL(), r.body)
-		isTrue(t, regexp.MustCompile(`^[A-Za-z0-9_-]{152}$`).MatchString(token) && !seen[token])
+		isTrue(t, regexp.MustCompile(`^[A-Za-z0-9+/]{163}=$`).MatchString(token) && !seen[token])
 		seen[token] = true
 		last := lastRecord(t, s)
 		isTrue(t, last.Operation == fakes.OperationToken && last.System == drm.PlayReady && last.Method == method && last.Outcome == fakes.Answered)

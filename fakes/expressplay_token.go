@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"keyflow/drm"
@@ -21,7 +22,8 @@ import (
 type rights struct {
 	system  drm.System
 	kid     drm.KID
-	expires time.Time    // of the token, not of the license
+	issued  time.Time    // the token
+	expires time.Time    // the token, not the license
 	key     secret.Bytes // empty: the key store's
 
 	widevineRights
@@ -35,16 +37,20 @@ type widevineRights struct {
 	plays time.Duration // from the start of playback, whole seconds; 0: unlimited
 }
 
-// A token is opaque to its bearer. It is base64url over
+// A token is opaque to its bearer. It is base64 over
 //
-//	form (1) | IV (16) | rights, AES-256-CTR (47 or 65) | HMAC-SHA256 over all that (32)
+//	form (1) | IV (16) | rights, AES-256-CTR (55 or 73) | HMAC-SHA256 over all that (32)
 //
-// and carries the content key along, so that the server keeps no state: a token holds as long as the authority does. The
-// lengths leave no unused bit in the text, so that no two texts are one token. The form says for which system it is.
+// and carries the content key along, so that the server keeps no state: a token holds as long as the authority does. The form says
+// for which system it is. Every token has a plus sign, a slash and an equals sign, which a client must escape in a query (sheet
+// providers.md §7.2, AU-02).
 const (
 	tokenRightsAt   = 1 + aes.BlockSize
-	commonRightsLen = 16 + 8 + 1 + contentKeyLen // as rights.bytes has them, integers in big-endian order
+	commonRightsLen = 16 + 8 + 8 + 1 + contentKeyLen // as rights.bytes has them, integers in big-endian order
 )
+
+// tokenText is the encoding of tokens. It is strict, so that no two texts of the same length are one token.
+var tokenText = base64.StdEncoding.Strict()
 
 // tokenForm is how tokens of a system are told and how many bytes their rights have.
 type tokenForm struct {
@@ -62,8 +68,8 @@ func tokenFormOf(s drm.System) tokenForm {
 // tagAt is where a token's HMAC begins.
 func (f tokenForm) tagAt() int { return tokenRightsAt + f.rights }
 
-// textLen is the length of a token in base64url.
-func (f tokenForm) textLen() int { return (f.tagAt() + sha256.Size) / 3 * 4 }
+// textLen is the length of a token as text.
+func (f tokenForm) textLen() int { return tokenText.EncodedLen(f.tagAt() + sha256.Size) }
 
 var (
 	errTokenMalformed = errors.New("the token can't be read")
@@ -80,13 +86,19 @@ func newTokenKeys(a *Authority) tokenKeys {
 	}
 }
 
-// seal makes a token. Two tokens of the same rights differ.
-func (k tokenKeys) seal(r rights) (string, error) {
-	token := slices.Concat([]byte{tokenFormOf(r.system).id}, random(aes.BlockSize), r.bytes())
-	if err := k.crypt(token); err != nil {
-		return "", fmt.Errorf("make token: %w", err)
+// seal makes a token, issued now. Two tokens of the same rights differ.
+func (k tokenKeys) seal(r rights, now time.Time) (string, error) {
+	r.issued = now
+	for { // nearly always once or twice
+		token := slices.Concat([]byte{tokenFormOf(r.system).id}, random(aes.BlockSize), r.bytes())
+		if err := k.crypt(token); err != nil {
+			return "", fmt.Errorf("make token: %w", err)
+		}
+		text := tokenText.EncodeToString(append(token, k.tag(token)...))
+		if strings.Contains(text, "+") && strings.Contains(text, "/") {
+			return text, nil
+		}
 	}
-	return base64.RawURLEncoding.EncodeToString(append(token, k.tag(token)...)), nil
 }
 
 // open reads a token for a system; that of another one can't be read. If only its signature is wrong it returns the rights
@@ -96,7 +108,7 @@ func (k tokenKeys) open(text string, system drm.System) (*rights, error) {
 	if len(text) != form.textLen() {
 		return nil, errTokenMalformed
 	}
-	token, err := base64.RawURLEncoding.DecodeString(text)
+	token, err := tokenText.DecodeString(text)
 	if err != nil || len(token) != form.tagAt()+sha256.Size || token[0] != form.id {
 		return nil, errTokenMalformed
 	}
@@ -130,6 +142,7 @@ func (k tokenKeys) tag(token []byte) []byte {
 
 func (r rights) bytes() []byte {
 	b := slices.Clone(r.kid[:])
+	b = binary.BigEndian.AppendUint64(b, uint64(r.issued.UnixNano()))
 	b = binary.BigEndian.AppendUint64(b, uint64(r.expires.UnixNano()))
 	if r.key.IsZero() {
 		b = append(b, make([]byte, 1+contentKeyLen)...)
@@ -144,8 +157,9 @@ func (r rights) bytes() []byte {
 
 // readRights reads what rights.bytes wrote. A token without a right signature may hold anything.
 func readRights(b []byte, system drm.System) (*rights, error) {
-	r := &rights{system: system, kid: drm.KID(b[:16]), expires: time.Unix(0, int64(binary.BigEndian.Uint64(b[16:])))}
-	keyed, key, own := b[24], b[25:commonRightsLen], b[commonRightsLen:]
+	at := func(i int) time.Time { return time.Unix(0, int64(binary.BigEndian.Uint64(b[i:]))) }
+	r := &rights{system: system, kid: drm.KID(b[:16]), issued: at(16), expires: at(24)}
+	keyed, key, own := b[32], b[33:commonRightsLen], b[commonRightsLen:]
 	if keyed == 1 {
 		r.key = secret.New(key)
 	}

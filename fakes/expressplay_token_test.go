@@ -31,8 +31,9 @@ func TestExpressPlayToken(t *testing.T) {
 		u, err := url.Parse(string(r.body))
 		must(t, err)
 		token := u.Query().Get("ExpressPlayToken")
-		isTrue(t, string(r.body) == s.ExpressPlayLicenseURL()+"?ExpressPlayToken="+token)
-		isTrue(t, regexp.MustCompile(`^[A-Za-z0-9_-]{128}$`).MatchString(token) && !seen[token])
+		isTrue(t, string(r.body) == s.ExpressPlayLicenseURL()+"?ExpressPlayToken="+url.QueryEscape(token))
+		isTrue(t, regexp.MustCompile(`^[A-Za-z0-9+/]{139}=$`).MatchString(token) && !seen[token])
+		isTrue(t, strings.Contains(token, "+") && strings.Contains(token, "/"))
 		seen[token] = true
 	}
 	records := s.Requests()

@@ -13,7 +13,7 @@ func TestCatalogue(t *testing.T) {
 	t.Parallel()
 	form := regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
 	seen := make(map[string]bool)
-	total := len(protocolFaults) + len(privacyFaults) + len(connectionFaults) + len(certificateFaults) + len(expressPlayFaults) + len(allPlayReadyFaults())
+	total := len(protocolFaults) + len(privacyFaults) + len(connectionFaults) + len(certificateFaults) + len(providerScopes) + len(allPlayReadyFaults())
 	for _, f := range fakes.Catalogue() {
 		if !form.MatchString(f.Name) || seen[f.Name] || f.Description == "" || f.Layer == "" {
 			t.Errorf("%+v", f)
@@ -28,8 +28,8 @@ func TestCatalogue(t *testing.T) {
 		if _, ok := certificateFaults[f.Name]; ok {
 			tested = f.Layer == fakes.Protocol && f.System == drm.Widevine && f.Operation == drm.KindCertificate
 		}
-		if e, ok := expressPlayFaults[f.Name]; ok {
-			tested = f.Layer == fakes.Protocol && f.System == "" && f.Operation == e.operation // of both systems
+		if scope, ok := providerScopes[f.Name]; ok {
+			tested = f.Layer == fakes.Protocol && f.System == scope.system && f.Operation == scope.operation && seenAtProvider(f.Name)
 		}
 		if _, ok := connectionFaults[f.Name]; !ok && f.Layer != fakes.Protocol {
 			tested = false

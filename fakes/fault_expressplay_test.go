@@ -27,18 +27,18 @@ var expressPlayFaults = map[string]struct {
 		}
 		return r
 	}},
-	"ep-token-optional": {drm.KindLicense, 400, -2017, func(t *testing.T, s *fakes.Server) reply {
+	"auth-not-enforced": {drm.KindLicense, 400, -2017, func(t *testing.T, s *fakes.Server) reply {
 		return opensAll(t, redeem(t, s, "", both(t).body), kid0, kid1)
 	}},
-	"ep-token-signature-ignored": {drm.KindLicense, 401, -4010, func(t *testing.T, s *fakes.Server) reply {
-		return opensAll(t, redeem(t, s, altered(mint(t, s, nil), -1), both(t).body), kid0)
+	"token-signature-ignored": {drm.KindLicense, 401, -4010, func(t *testing.T, s *fakes.Server) reply {
+		return opensAll(t, redeem(t, s, altered(mint(t, s, nil), -2), both(t).body), kid0)
 	}},
-	"ep-expiry-ignored": {drm.KindLicense, 401, -2002, func(t *testing.T, s *fakes.Server) reply {
+	"expired-accepted": {drm.KindLicense, 401, -2002, func(t *testing.T, s *fakes.Server) reply {
 		token := mint(t, s, map[string]string{"expirationTime": "+1"})
 		s.Clock().Advance(time.Second)
 		return opensAll(t, redeem(t, s, token, both(t).body), kid0)
 	}},
-	"ep-kid-not-bound": {drm.KindLicense, 401, -4010, func(t *testing.T, s *fakes.Server) reply {
+	"kid-not-bound": {drm.KindLicense, 401, -4010, func(t *testing.T, s *fakes.Server) reply {
 		key := map[string]string{"kid": hexKID(unknown), "contentKey": "00112233445566778899aabbccddeeff"}
 		return opensAll(t, redeem(t, s, mint(t, s, key), both(t).body), kid0, kid1)
 	}},
@@ -59,18 +59,18 @@ var prExpressPlayFaults = map[string]struct {
 		}
 		return r
 	}},
-	"ep-token-optional": {drm.KindLicense, -2017, func(t *testing.T, s *fakes.Server) reply {
+	"auth-not-enforced": {drm.KindLicense, -2017, func(t *testing.T, s *fakes.Server) reply {
 		return opensPR(t, s, "query", "", kid0, kid1)
 	}},
-	"ep-token-signature-ignored": {drm.KindLicense, -4010, func(t *testing.T, s *fakes.Server) reply {
-		return opensPR(t, s, "custom data", altered(mintPR(t, s, nil), -1), kid0)
+	"token-signature-ignored": {drm.KindLicense, -4010, func(t *testing.T, s *fakes.Server) reply {
+		return opensPR(t, s, "custom data", altered(mintPR(t, s, nil), -2), kid0)
 	}},
-	"ep-expiry-ignored": {drm.KindLicense, -2002, func(t *testing.T, s *fakes.Server) reply {
+	"expired-accepted": {drm.KindLicense, -2002, func(t *testing.T, s *fakes.Server) reply {
 		token := mintPR(t, s, map[string]string{"expirationTime": "+1"})
 		s.Clock().Advance(time.Second)
 		return opensPR(t, s, "header", token, kid0)
 	}},
-	"ep-kid-not-bound": {drm.KindLicense, -4010, func(t *testing.T, s *fakes.Server) reply {
+	"kid-not-bound": {drm.KindLicense, -4010, func(t *testing.T, s *fakes.Server) reply {
 		key := map[string]string{"kid": hexKID(unknown), "contentKey": "00112233445566778899aabbccddeeff"}
 		return opensPR(t, s, "custom data", mintPR(t, s, key), kid0, kid1)
 	}},
@@ -201,7 +201,7 @@ func TestFaultsOnTokenService(t *testing.T) {
 		isTrue(t, askToken(t, s, http.MethodPost, parameters(s, map[string]string{"kid": hexKID(kid1)})).status == 503)
 		getLicense(t, s, ask{pssh: [][]byte{psshData(kid0)}})
 	}
-	if err := (fakes.Setting{Name: "ep-token-optional", Operation: fakes.OperationToken}).Validate(); err == nil {
+	if err := (fakes.Setting{Name: "kid-not-bound", Operation: fakes.OperationToken}).Validate(); err == nil {
 		t.Error("a fault of licenses in the scope of tokens")
 	}
 }

@@ -5,7 +5,9 @@ import (
 	"encoding/hex"
 	"errors"
 	"io"
+	"net"
 	"net/http"
+	"net/url"
 	"strconv"
 
 	"keyflow/drm"
@@ -41,7 +43,11 @@ func (s *Server) serveProtocol(w http.ResponseWriter, r *http.Request) {
 		a, refused = x.respond()
 	}
 	if refused != nil {
-		x.send(w, refused.answer(s.textOnly), Refused, refused.reason)
+		a = refused.answer(s.textOnly)
+		if x.provider != nil {
+			a = x.provider.refuse(x, refused, a)
+		}
+		x.send(w, a, Refused, refused.reason)
 		return
 	}
 	x.send(w, a, Answered, "")
@@ -49,19 +55,13 @@ func (s *Server) serveProtocol(w http.ResponseWriter, r *http.Request) {
 
 // receive reads the request into the exchange and returns why it can't be one, or nil.
 func (s *Server) receive(w http.ResponseWriter, r *http.Request, x *exchange) *refusal {
-	x.record.System = systemOf(r.URL.Path)
-	path := r.URL.Path
-	if !s.role.has(hostName(hostOf(r)), path) {
-		path = ""
-	}
-	switch path {
-	case expressPlayIssuePath, expressPlayPlayReadyIssuePath:
-		return s.receiveTokenRequest(w, r, x)
-	case expressPlayLicensePath, expressPlayPlayReadyLicensePath:
-		x.present(r)
-	case licensePath, playReadyPath:
-	default:
+	to, found := s.role.route(hostName(hostOf(r)), r.URL.Path)
+	x.record.System = to.system
+	switch {
+	case !found:
 		return refuse(http.StatusNotFound, reasonPath, "nothing here: key requests go to "+licensePath+" and "+playReadyPath)
+	case to.issues:
+		return s.receiveTokenRequest(w, r, x, to)
 	}
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
@@ -71,6 +71,10 @@ func (s *Server) receive(w http.ResponseWriter, r *http.Request, x *exchange) *r
 	x.record.RequestBytes = len(body)
 	if refused != nil {
 		return refused
+	}
+	if to.open != nil {
+		x.provider, x.asked = to.open(), urlOf(r)
+		body = x.provider.unwrap(x, r, body)
 	}
 	x.record.Request = secret.FingerprintOf(body)
 	if x.record.System == drm.PlayReady {
@@ -83,13 +87,21 @@ func (s *Server) receive(w http.ResponseWriter, r *http.Request, x *exchange) *r
 	return nil
 }
 
-// systemOf returns whose services a path belongs to; Widevine's if to nobody's.
-func systemOf(path string) drm.System {
-	switch path {
-	case playReadyPath, expressPlayPlayReadyIssuePath, expressPlayPlayReadyLicensePath:
-		return drm.PlayReady
+// hostOf returns the host and port that the client asked, or that it reached where it didn't say (HTTP/1.0).
+func hostOf(r *http.Request) string {
+	if addr, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok && r.Host == "" {
+		return addr.String()
 	}
-	return drm.Widevine
+	return r.Host
+}
+
+// urlOf returns what the client asked for, without the query.
+func urlOf(r *http.Request) string {
+	u := url.URL{Scheme: "http", Host: hostOf(r), Path: r.URL.Path}
+	if r.TLS != nil {
+		u.Scheme = "https"
+	}
+	return u.String()
 }
 
 // shortHex returns the first maxRequestID bytes in lower-case hexadecimal.
@@ -137,4 +149,7 @@ func (a answer) header(h http.Header) {
 	h.Set("Content-Length", strconv.Itoa(len(a.body)))
 	h.Set("Cache-Control", cmp.Or(a.cache, "no-store"))
 	h.Set("X-Content-Type-Options", "nosniff")
+	for name, value := range a.more {
+		h.Set(name, value)
+	}
 }

@@ -133,8 +133,10 @@ func (x *exchange) acquireLicense() (answer, *refusal) {
 	if refused := x.redirect(); refused != nil {
 		return answer{}, refused
 	}
-	if refused := x.authorizeChallenge(); refused != nil {
-		return answer{}, refused
+	if x.provider != nil { // digest and signature, and whose they are, have been verified (sheet playready.md §14.7, PR-TOK-02)
+		if refused := x.provider.authorize(x); refused != nil {
+			return answer{}, refused
+		}
 	}
 	keys, refused := x.headerKeys(device)
 	if refused != nil {
@@ -201,6 +203,14 @@ func leastVersion(h *pssh.WRMHeader) string {
 		return "4"
 	}
 	return versions[0]
+}
+
+// playReadyService returns the URL of the license service that was asked, for the actor of its faults.
+func (x *exchange) playReadyService() string {
+	if x.provider != nil {
+		return x.asked
+	}
+	return x.server.URL() + playReadyPath
 }
 
 // faultDetail is what a fault without a status code lacks.

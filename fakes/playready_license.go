@@ -99,17 +99,17 @@ func (x *exchange) headerKeys(device playReadyDevice) ([]*playReadyLicense, *ref
 	if refused := x.headerFaults(h); refused != nil {
 		return nil, refused
 	}
-	kids, refused := x.entitled(x.record.KIDs)
+	all, refused := x.termsFor(x.record.KIDs)
 	if refused != nil {
 		return nil, refused
 	}
 	var licenses []*playReadyLicense
 	var granted []drm.KID
 	withheld := false
-	for _, kid := range kids {
+	for _, t := range all {
+		kid, track := t.kid, x.trackOf(t).PlayReady
 		asked := h.KIDs[slices.IndexFunc(h.KIDs, func(k pssh.HeaderKID) bool { return k.KID == kid })]
-		track := x.server.tracks[kid].PlayReady
-		key, known := x.contentKey(kid)
+		key, known := x.contentKey(t)
 		if !known {
 			if !x.actsOn(faultPRUnknownKID, kid) {
 				continue
@@ -126,8 +126,14 @@ func (x *exchange) headerKeys(device playReadyDevice) ([]*playReadyLicense, *ref
 			withheld = true
 			continue
 		}
-		granted = append(granted, kid)
-		licenses = append(licenses, x.newLicense(device, asked, key, track))
+		if !slices.Contains(granted, kid) {
+			granted = append(granted, kid)
+		}
+		l := x.newLicense(device, asked, key, track)
+		if t.grant != nil {
+			t.grant(&l.grant)
+		}
+		licenses = append(licenses, l)
 	}
 	switch {
 	case len(licenses) == 0 && withheld:
@@ -177,7 +183,6 @@ func (x *exchange) newLicense(device playReadyDevice, asked pssh.HeaderKID, key 
 	}
 	// A license in memory ends during playback too (sheet §14.3, PR-POL-08).
 	l.grant.RealTimeExpiration = !persistent && (duration > 0 || track.FirstPlay > 0)
-	x.entitle(&l.grant)
 	return l
 }
 

@@ -31,7 +31,7 @@ var redirectURL = regexp.MustCompile(`<RedirectUrl>.*</RedirectUrl>`)
 // would miss its token at the other URL, so that only the plain service has it.
 func (x *exchange) redirect() *refusal {
 	to := x.challenge.elsewhere
-	if to == "" || x.presented != nil {
+	if to == "" || x.provider != nil {
 		return nil
 	}
 	empty := x.acts(faultPRRedirectEmpty)

@@ -3,7 +3,7 @@
 //
 // [Start] serves the Widevine license service of sheet widevine.md §15: service certificates, and licenses for requests
 // with the client id in the clear or encrypted; the PlayReady license service of sheet playready.md §11; and beside them a
-// stand-in for ExpressPlay's, see [ExpressPlay]. It trusts the devices of an [Authority] and nobody else. Every request ends up in a history, which the management
+// stand-in for ExpressPlay's, see [ExpressPlay]. [StartStandIn] has those for other providers. It trusts the devices of an [Authority] and nobody else. Every request ends up in a history, which the management
 // address shows, see [Server.ManagementURL]. Nothing here is meant to be reached from another machine, and no address
 // but a loopback one is served.
 package fakes
@@ -93,6 +93,9 @@ type Server struct {
 	customer *customer // ExpressPlay's
 	tokens   tokenKeys
 	role     role // of a stand-in: which provider's hosts it answers as
+	account  account
+	used     once // ids of tokens that count once
+	spent    once // tokens that were used up, by a fault
 
 	clock   *Clock
 	faults  *board
@@ -296,10 +299,11 @@ func (s *Server) Faults() []Setting { return s.faults.settings() }
 // to act on, as swapped keys in a license with one key, isn't counted.
 func (s *Server) Exercised(name string) uint64 { return s.faults.count(name) }
 
-// AddTo makes the server's secrets known to the vault: the authority's, the content keys in the key store and the ExpressPlay
-// authenticator, whole and without its number.
+// AddTo makes the server's secrets known to the vault: the authority's, the content keys in the key store, what the account of a
+// stand-in has, and the ExpressPlay authenticator, whole and without its number.
 func (s *Server) AddTo(vault *secret.Vault) {
 	s.authority.AddTo(vault)
+	s.account.addTo(vault)
 	for kid, key := range s.keys {
 		vault.Add("content-key-"+kid.String(), key)
 	}

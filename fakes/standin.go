@@ -5,13 +5,13 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
-	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 
 	"keyflow/drm"
 	"keyflow/drm/nearest"
+	"keyflow/drm/secret"
 )
 
 // StandInInfo describes the stand-in for one provider.
@@ -19,69 +19,10 @@ type StandInInfo struct {
 	Name    string       `json:"name"` // the first word of its profiles' ids
 	Title   string       `json:"title"`
 	Systems []drm.System `json:"systems"`
-	Hosts   []string     `json:"hosts"` // that it answers as; none: as any host that a profile names
-}
-
-// role is what a server does in a provider's place. It is written from the provider's document and knows no profile. The
-// zero role is that of a server under its own address.
-type role struct {
-	StandInInfo
-	services []hostPair // each host answers for its own service alone; none: every host for all
-	// paths are where all requests go, by the system of the profile; none: where they ask to go.
-	paths map[drm.System]string
-	path  string // of the profile that it stands in for
-}
-
-// hostPair is a token service and the license service that it names, by their hosts.
-type hostPair struct {
-	system         drm.System
-	token, license string
-}
-
-// licenseHost returns the host of the license URL that the token service of a host names.
-func (r role) licenseHost(token string) (string, bool) {
-	i := slices.IndexFunc(r.services, func(s hostPair) bool { return s.token == token })
-	if i < 0 {
-		return "", false
-	}
-	return r.services[i].license, true
-}
-
-// has reports whether a host serves a path. A host that is no service's, such as the server's own address, serves all.
-func (r role) has(host, path string) bool {
-	for _, s := range r.services {
-		switch host {
-		case s.token:
-			return path == expressPlayIssuePathOf(s.system)
-		case s.license:
-			return path == expressPlayLicensePathOf(s.system)
-		}
-	}
-	return true
-}
-
-// roles are the stand-ins. A provider without services of its own is plain: a license server at any path of any host.
-func roles() []role {
-	return []role{
-		{
-			StandInInfo: StandInInfo{Name: "expressplay", Title: "ExpressPlay: token and license services", Systems: []drm.System{drm.Widevine, drm.PlayReady}},
-			// Sheet providers.md §2.1 has all token hosts, and the license hosts of Widevine in Europe and of PlayReady in Europe
-			// and the test environment. The other three, those in China among them, follow from these by analogy. The document
-			// has the license URL of PlayReady in Europe in plain http; here all are https.
-			services: []hostPair{
-				{drm.Widevine, "wv-gen.test.expressplay.com", "wv.test.expressplay.com"},
-				{drm.Widevine, "wv-gen.service.expressplay.com", "wv.service.expressplay.com"},
-				{drm.Widevine, "wv-gen.service.expressplay.cn", "wv.service.expressplay.cn"},
-				{drm.PlayReady, "pr-gen.test.expressplay.com", "pr.test.expressplay.com"},
-				{drm.PlayReady, "pr-gen.service.expressplay.com", "pr.service.expressplay.com"},
-				{drm.PlayReady, "pr-gen.service.expressplay.cn", "pr.service.expressplay.cn"},
-			},
-		},
-		{
-			StandInInfo: StandInInfo{Name: "plain", Title: "a license server without authorization", Systems: []drm.System{drm.Widevine, drm.PlayReady}},
-			paths:       map[drm.System]string{drm.Widevine: licensePath, drm.PlayReady: playReadyPath},
-		},
-	}
+	// Hosts are those that it answers as, *.name for any one label before a name; none: any host that a profile names.
+	Hosts []string `json:"hosts"`
+	// Account are the names of what the provider issues its customers with, see [StandInOptions].
+	Account []string `json:"account,omitempty"`
 }
 
 // StandIns returns what there are stand-ins for, in order of name.
@@ -95,10 +36,10 @@ func StandIns() []StandInInfo {
 
 func (r role) info() StandInInfo {
 	info := r.StandInInfo
-	for _, s := range r.services {
-		info.Hosts = append(info.Hosts, s.token, s.license)
+	info.Hosts = r.hosts()
+	for _, c := range r.credentials {
+		info.Account = append(info.Account, c.name)
 	}
-	slices.Sort(info.Hosts)
 	return info
 }
 
@@ -121,13 +62,6 @@ func hostName(hostPort string) string {
 	return hostPort
 }
 
-// enter takes a request in: it goes where the role wants it.
-func (r role) enter(q *http.Request) {
-	if r.path != "" {
-		q.URL.Path = r.path
-	}
-}
-
 // StandInOptions say for whom to stand in, beside the options of every server.
 type StandInOptions struct {
 	Options
@@ -136,6 +70,9 @@ type StandInOptions struct {
 	// Origins are those of the URLs that the user's profile names, e.g. https://license.example:443: they lead here too. A
 	// host name without a scheme is one of https.
 	Origins []string
+	// Account is what the provider issued the customer with, by the names in [StandInInfo] and in the form in which it does. What
+	// a stand-in does not need is ignored.
+	Account map[string]secret.Bytes
 }
 
 // StandIn is a server in the place of a provider's hosts: whoever dials with [StandIn.DialContext] and trusts
@@ -169,6 +106,10 @@ func startStandIn(ctx context.Context, o StandInOptions) (*StandIn, error) {
 		return nil, fmt.Errorf("the stand-in for %s has no license service for %s", r.Name, o.System)
 	}
 	r.path = r.paths[o.System]
+	customer, err := r.account(o.Account)
+	if err != nil {
+		return nil, err
+	}
 	s := &StandIn{hosts: map[string]bool{}, dialer: net.Dialer{Timeout: readHeaderTimeout}}
 	hosts := r.info().Hosts
 	if err := s.name(hosts...); err != nil {
@@ -178,7 +119,7 @@ func startStandIn(ctx context.Context, o StandInOptions) (*StandIn, error) {
 		if err := s.name(origin); err != nil {
 			return nil, err
 		}
-		if u, err := url.Parse(origin); err == nil && len(hosts) > 0 && !slices.Contains(hosts, u.Hostname()) {
+		if u, err := url.Parse(origin); err == nil && !serves(hosts, u.Hostname()) {
 			return nil, fmt.Errorf("%s has no host %q: %s", r.Name, u.Hostname(), nearest.Hint(u.Hostname(), hosts))
 		}
 	}
@@ -186,7 +127,7 @@ func startStandIn(ctx context.Context, o StandInOptions) (*StandIn, error) {
 	if s.server, err = newServer(ctx, o.Options); err != nil {
 		return nil, err
 	}
-	s.server.role = r
+	s.server.role, s.server.account = r, customer
 	serving, trust, err := runAuthority(s.Hosts())
 	if err != nil {
 		return nil, err
@@ -241,14 +182,23 @@ func (e *UnknownHostError) Error() string {
 // DialContext opens a connection to the server for a host and port that lead to it, as net.Dialer.DialContext does. Any other
 // one is an [*UnknownHostError].
 func (s *StandIn) DialContext(ctx context.Context, _, address string) (net.Conn, error) {
-	plain, known := s.hosts[address]
+	plain, named := s.hosts[address]
 	switch {
-	case !known:
-		return nil, &UnknownHostError{Address: address, Known: s.Hosts()}
 	case plain:
 		return s.dialer.DialContext(ctx, "tcp", s.server.protocol.addr)
+	case named || s.matches(address):
+		return s.dialer.DialContext(ctx, "tcp", s.server.secure.addr)
 	}
-	return s.dialer.DialContext(ctx, "tcp", s.server.secure.addr)
+	return nil, &UnknownHostError{Address: address, Known: s.Hosts()}
+}
+
+// matches reports whether an address has one of the provider's patterns of host names.
+func (s *StandIn) matches(address string) bool {
+	host, port, err := net.SplitHostPort(address)
+	return err == nil && slices.ContainsFunc(s.Hosts(), func(known string) bool {
+		name, knownPort, _ := net.SplitHostPort(known)
+		return port == knownPort && matches(name, host)
+	})
 }
 
 // TLSConfig returns the configuration of a client, which trusts the run's certificate authority and no other.

@@ -102,7 +102,7 @@ func TestStandInForExpressPlayPlayReady(t *testing.T) {
 		at := "https://" + license + "/playready/RightsManager.asmx"
 		bought := prTokenIn(t, at, []byte(answer))
 		r := prAsk{header: header42(kid0)}.make(t)
-		status, answer, err = postTo(t, c, at+"?ExpressPlayToken="+bought, "text/xml", r.body)
+		status, answer, err = postTo(t, c, at+"?ExpressPlayToken="+url.QueryEscape(bought), "text/xml", r.body)
 		must(t, err)
 		o, err := openPlayReady(r, []byte(answer))
 		if status != 200 || err != nil || !sameKIDs(o.kids(), kid0) {

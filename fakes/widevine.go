@@ -140,17 +140,26 @@ func (c *content) addKID(kid drm.KID) {
 }
 
 // respond returns the answer to a request that could be received. A provider's license service decides on the token before
-// it looks at the key request; a certificate request needs none (sheet providers.md §5.1).
+// it looks at the key request.
 func (x *exchange) respond() (answer, *refusal) {
-	switch {
-	case x.token != nil:
+	if x.token != nil {
 		return x.issueToken()
-	case x.challenge != nil:
+	}
+	a, refused := x.serve()
+	if refused == nil && x.provider != nil {
+		a = x.provider.answer(x, a)
+	}
+	return a, refused
+}
+
+// serve returns the answer to a key request, as the DRM system has it.
+func (x *exchange) serve() (answer, *refusal) {
+	if x.challenge != nil {
 		return x.acquireLicense()
 	}
-	if x.presented != nil && x.request.operation != drm.KindCertificate {
-		if wrong := x.authorize(); wrong != nil {
-			return answer{}, wrong.refusal(x.presented.errorFormat)
+	if x.provider != nil {
+		if refused := x.provider.authorize(x); refused != nil {
+			return answer{}, refused
 		}
 	}
 	body, refused := x.widevine()
@@ -205,22 +214,19 @@ func (x *exchange) resolveKeys() ([]grantedKey, *refusal) {
 			}
 		}
 	}
-	kids, refused := x.entitled(kids)
+	all, refused := x.termsFor(kids)
 	if refused != nil {
 		return nil, refused
 	}
 	var keys []grantedKey
 	withheld := false
-	for _, kid := range kids {
-		track := x.server.tracks[kid]
-		if x.rights != nil {
-			track.Level, track.HDCP = x.rights.level, x.rights.hdcp
-		}
+	for _, t := range all {
+		kid, track := t.kid, x.trackOf(t)
 		if !track.allows(deviceSecurity) {
 			withheld = true
 			continue
 		}
-		key, known := x.contentKey(kid)
+		key, known := x.contentKey(t)
 		if !known {
 			if !x.acts(faultUnknownKIDServed) {
 				continue

@@ -84,10 +84,10 @@ func playReadyToken() []Check {
 		Timeout: maxWait + DefaultTimeout,
 		Needs:   []Need{NeedToken},
 		Kills: []Kill{
-			{"ep-token-optional", reports.Fail, reasonAccepted},
-			{"ep-token-signature-ignored", reports.Fail, reasonAccepted},
-			{"ep-kid-not-bound", reports.Fail, reasonAccepted},
-			{"ep-expiry-ignored", reports.Fail, reasonAccepted},
+			{"auth-not-enforced", reports.Fail, reasonAccepted},
+			{"token-signature-ignored", reports.Fail, reasonAccepted},
+			{"kid-not-bound", reports.Fail, reasonAccepted},
+			{"expired-accepted", reports.Fail, reasonAccepted},
 		},
 		Run: func(e *Env) {
 			Require(e, HaveLicense)

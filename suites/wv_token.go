@@ -22,7 +22,7 @@ func widevineToken() []Check {
 			ID: "WV-ATH-01", Title: "A key request without the token is refused", Level: reports.Must, Source: source,
 			Why:   "A license service that takes requests without a token gives every key to everybody.",
 			Hint:  "Is authorization switched off in this environment, or skipped when query and header are empty?",
-			Kills: []Kill{{"ep-token-optional", reports.Fail, reasonAccepted}},
+			Kills: []Kill{{"auth-not-enforced", reports.Fail, reasonAccepted}},
 			Run: func(e *Env) {
 				e.mustRefuseToken("token_missing", (*provider.Lease).WithoutToken)
 			},
@@ -32,14 +32,14 @@ func widevineToken() []Check {
 			Why:     "A token that leaked, or was bought for one evening, must not open the content for ever.",
 			Hint:    "Does the server compare the token's end with its own clock, in the same unit?",
 			Timeout: maxWait + DefaultTimeout,
-			Kills:   []Kill{{"ep-expiry-ignored", reports.Fail, reasonAccepted}},
+			Kills:   []Kill{{"expired-accepted", reports.Fail, reasonAccepted}},
 			Run:     expiredToken,
 		},
 		{
 			ID: "WV-ATH-03", Title: "A token for other content gives no key for this content", Level: reports.Must, Source: source,
 			Why:   "Who may watch one film could watch all of them.",
 			Hint:  "Are the KIDs of the request compared with the token's, or is any valid token enough?",
-			Kills: []Kill{{"ep-kid-not-bound", reports.Fail, reasonAccepted}},
+			Kills: []Kill{{"kid-not-bound", reports.Fail, reasonAccepted}},
 			Run:   tokenForOtherContent,
 		},
 		{
@@ -47,7 +47,7 @@ func widevineToken() []Check {
 			Source: "protocol necessity; sheet widevine.md §18",
 			Why:    "If the signature is not verified everybody can write tokens.",
 			Hint:   "Is the token only decoded, or verified too?",
-			Kills:  []Kill{{"ep-token-signature-ignored", reports.Fail, reasonAccepted}},
+			Kills:  []Kill{{"token-signature-ignored", reports.Fail, reasonAccepted}},
 			Run: func(e *Env) {
 				e.mustRefuseToken("token_bad_signature", (*provider.Lease).WithAlteredToken)
 			},

@@ -203,7 +203,7 @@ func TestNoTokenInAnyOutput(t *testing.T) {
 	i := slices.IndexFunc(script.Files, func(f txtar.File) bool { return f.Name == "ep.yaml" })
 	w := newTokenTaker(t, "/hms/wv/token", script.Files[i].Data, regexp.MustCompile("ExpressPlayToken=(.+)"))
 	vault, server := w.vault, w.server
-	for _, faults := range [][]string{nil, {"ep-token-optional", "ep-expiry-ignored"}, {"ep-kid-not-bound", "ep-token-signature-ignored"}, {"html-200"}, {"refuse-with-503"}} {
+	for _, faults := range [][]string{nil, {"auth-not-enforced", "expired-accepted"}, {"kid-not-bound", "token-signature-ignored"}, {"html-200"}, {"refuse-with-503"}} {
 		w.run(faults, append([]string{"check", "--label", "ATH || LIC || KEY"}, server...)...)
 	}
 	w.run(nil, append([]string{"check", "--json", "--id", "WV-ATH-*"}, server...)...)
@@ -234,7 +234,7 @@ func TestNoPlayReadyTokenInAnyOutput(t *testing.T) {
 	}
 	w := newTokenTaker(t, "/hms/pr/token", text, regexp.MustCompile(`"token":"([^"]+)"`))
 	for _, faults := range [][]string{
-		nil, {"ep-token-optional", "ep-expiry-ignored", "pr-fault-stack-trace"}, {"ep-kid-not-bound", "ep-token-signature-ignored", "pr-key-bit-flipped"},
+		nil, {"auth-not-enforced", "expired-accepted", "pr-fault-stack-trace"}, {"kid-not-bound", "token-signature-ignored", "pr-key-bit-flipped"},
 	} {
 		w.run(faults, append([]string{"check", "--label", "TOK || LIC || FLT"}, w.server...)...)
 	}

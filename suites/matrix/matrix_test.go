@@ -215,10 +215,22 @@ var collateral = map[string]map[string]string{
 
 // notKilled are faults that no check of this set names, each with the reason.
 var notKilled = map[string]string{
-	"stall-100ms-every-second": "slow, not wrong: it is for load tests, where the latencies show it",
-	"pr-redirect":              "a right redirect: clients follow it, and every check with them",
-	"pr-first-play-missing":    "what a license must hold of first play is the provider's promise, which profiles cannot state",
-	"ep-authenticator-ignored": "no check asks for a token with a wrong authenticator: a provider may lock the account that it guesses at",
+	"stall-100ms-every-second":   "slow, not wrong: it is for load tests, where the latencies show it",
+	"pr-redirect":                "a right redirect: clients follow it, and every check with them",
+	"pr-first-play-missing":      "what a license must hold of first play is the provider's promise, which profiles cannot state",
+	"ttl-half":                   "the checks of sheet providers.md §7.2 are not in this set yet",
+	"token-consumed-by-cert":     "the checks of sheet providers.md §7.2 are not in this set yet",
+	"query-plus-to-space":        "the checks of sheet providers.md §7.2 are not in this set yet",
+	"customdata-ignored":         "the checks of sheet providers.md §7.2 are not in this set yet",
+	"customdata-missing-generic": "the checks of sheet providers.md §7.2 are not in this set yet",
+	"ep-authenticator-ignored":   "no check asks for a token with a wrong authenticator: a provider may lock the account that it guesses at",
+}
+
+// tokenFaults are those of the providers' services, which change nothing at a plain one. Those of custom data wait for the
+// checks that name them.
+var tokenFaults = []string{
+	"ep-authenticator-ignored", "auth-not-enforced", "token-signature-ignored", "expired-accepted", "ttl-half", "kid-not-bound",
+	"token-consumed-by-cert", "query-plus-to-space",
 }
 
 // TestFaultsFailOnlyWhoNamesThem runs every check against every fault. A check that does not name the fault may be
@@ -237,7 +249,7 @@ func TestFaultsFailOnlyWhoNamesThem(t *testing.T) {
 		t.Run(f.Name, func(t *testing.T) {
 			at := map[*suites.Target]*fakes.Server{}
 			switch {
-			case strings.HasPrefix(f.Name, "ep-"):
+			case slices.Contains(tokenFaults, f.Name):
 				at[tokens], at[prTokens] = tokensFake, prTokensFake
 			case f.System == drm.PlayReady:
 				at[ctr], at[cbc], at[persistent] = ctrFake, cbcFake, storedFake
