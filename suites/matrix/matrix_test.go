@@ -223,6 +223,10 @@ var notKilled = map[string]string{
 	"query-plus-to-space":        "the checks of sheet providers.md §7.2 are not in this set yet",
 	"customdata-ignored":         "the checks of sheet providers.md §7.2 are not in this set yet",
 	"customdata-missing-generic": "the checks of sheet providers.md §7.2 are not in this set yet",
+	"alg-none-ok":                "the checks of sheet providers.md §7.2 are not in this set yet",
+	"zero-skew":                  "the checks of sheet providers.md §7.2 are not in this set yet",
+	"nbf-ignored":                "the checks of sheet providers.md §7.2 are not in this set yet",
+	"aud-ignored":                "the checks of sheet providers.md §7.2 are not in this set yet",
 	"ep-authenticator-ignored":   "no check asks for a token with a wrong authenticator: a provider may lock the account that it guesses at",
 }
 
