@@ -2,7 +2,7 @@
 // direct driver ([Run]) that runs one check with a plain context, and a Ginkgo adapter ([Describe], [RunSpecs]) that makes
 // each check an It. Both give the same result.
 //
-// A check is a value in the registry (see [All]). To add one, append it to the table of its area's file, wv_….go or pr_….go, and name
+// A check is a value in the registry (see [All]). To add one, append it to the table of its area's file, wv_….go or pr_….go, or transport.go if it is of no system, and name
 // the fault of package fakes that makes it fail: a check that nothing can turn red proves nothing.
 package suites
 
@@ -34,7 +34,7 @@ type Check struct {
 	Source string // of the requirement: protocol necessity, schema, document or practice; and where the sheet has it
 	Why    string // what goes wrong in the field when it is missed
 	Hint   string // what to look at first when it fails
-	System drm.System
+	System drm.System // "" for every system: it runs on targets of each
 	Scope  Scope
 	// Needs names what must be at hand beside a target; see [Need].
 	Needs []Need
@@ -70,14 +70,20 @@ const (
 	NeedTwin Need = "the same content in the other system"
 )
 
-// Area returns the middle part of the id: LIC of WV-LIC-03.
+// Area returns the middle part of the id, LIC of WV-LIC-03, or the first of an id without a system, TR of TR-01.
 func (c Check) Area() string {
-	parts := strings.Split(c.ID, "-")
-	if len(parts) < 3 {
+	switch parts := strings.Split(c.ID, "-"); len(parts) {
+	case 3:
+		return parts[1]
+	case 2:
+		return parts[0]
+	default:
 		return ""
 	}
-	return parts[1]
 }
+
+// For reports whether the check judges targets of the system.
+func (c Check) For(s drm.System) bool { return c.System == "" || c.System == s }
 
 func (c Check) timeout() time.Duration {
 	if c.Timeout == 0 {

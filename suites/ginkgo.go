@@ -18,8 +18,8 @@ import (
 func Describe(ctx context.Context, p *Plan, r *Recorder) {
 	for _, t := range p.Targets {
 		ginkgo.Describe(t.Name(), func() {
-			for _, c := range t.of(p.Selected) {
-				ginkgo.It(c.ID+" "+c.Title, ginkgo.Label(c.Labels()...), ginkgo.SpecTimeout(c.timeout()+2*gracePeriod), func(spec ginkgo.SpecContext) {
+			for _, c := range p.Of(t) {
+				ginkgo.It(c.ID+" "+c.Title, ginkgo.Label(c.Labels(t.Profile.DRM)...), ginkgo.SpecTimeout(c.timeout()+2*gracePeriod), func(spec ginkgo.SpecContext) {
 					runSpec(ctx, spec, c, t, r)
 				})
 			}

@@ -15,22 +15,20 @@ import (
 // Plan is what a run is to do: selected checks of the requirement set, on targets.
 type Plan struct {
 	Set      []Check // all checks that a claim speaks of
-	Selected []Check
+	Selected []Check // by one target's labels at least; see [Plan.Of]
 	Targets  []*Target
 	Seed     int64 // of the order
 	Strict   bool  // a missed SHOULD fails the run
+
+	filter types.LabelFilter
 }
 
 // NewPlan selects by id globs and by a Ginkgo label filter (e.g. "MUST && KEY"); empty selects all. Checks
 // for other systems than the target's are left out of set and selection alike.
 func NewPlan(targets []*Target, globs []string, labels string, seed int64) (*Plan, error) {
 	p := &Plan{Targets: targets, Seed: seed}
-	systems := map[drm.System]bool{}
-	for _, t := range targets {
-		systems[t.Profile.DRM] = true
-	}
 	for _, c := range All() {
-		if systems[c.System] {
+		if slices.ContainsFunc(targets, func(t *Target) bool { return c.For(t.Profile.DRM) }) {
 			p.Set = append(p.Set, c)
 		}
 	}
@@ -38,12 +36,11 @@ func NewPlan(targets []*Target, globs []string, labels string, seed int64) (*Pla
 	if err != nil {
 		return nil, err
 	}
-	filter, err := types.ParseLabelFilter(labels)
-	if err != nil {
+	if p.filter, err = types.ParseLabelFilter(labels); err != nil {
 		return nil, fmt.Errorf("label filter %q does not parse", labels) // Ginkgo's own message is a coloured page
 	}
 	for _, c := range selected {
-		if filter(c.Labels()) {
+		if slices.ContainsFunc(targets, func(t *Target) bool { return p.selects(c, t) }) {
 			p.Selected = append(p.Selected, c)
 		}
 	}
@@ -55,22 +52,33 @@ func NewPlan(targets []*Target, globs []string, labels string, seed int64) (*Pla
 
 // of returns the checks that are for the target's system.
 func (t *Target) of(checks []Check) []Check {
-	return slices.DeleteFunc(slices.Clone(checks), func(c Check) bool { return c.System != t.Profile.DRM })
+	return slices.DeleteFunc(slices.Clone(checks), func(c Check) bool { return !c.For(t.Profile.DRM) })
+}
+
+// selects reports whether a check is for a target, and the label filter takes it there: a check of every system has the label of
+// the target's.
+func (p *Plan) selects(c Check, t *Target) bool {
+	return c.For(t.Profile.DRM) && p.filter(c.Labels(t.Profile.DRM))
+}
+
+// Of returns the selected checks of a target.
+func (p *Plan) Of(t *Target) []Check {
+	return slices.DeleteFunc(slices.Clone(p.Selected), func(c Check) bool { return !p.selects(c, t) })
 }
 
 // Total returns how many results the plan's selected checks will have on all targets.
 func (p *Plan) Total() int {
 	n := 0
 	for _, t := range p.Targets {
-		n += len(t.of(p.Selected))
+		n += len(p.Of(t))
 	}
 	return n
 }
 
-// Labels returns the check's Ginkgo labels: id, level, system and area. They are plain values, because a filter then reads
+// Labels returns the check's Ginkgo labels on a target of the system: id, level, system and area. They are plain values, because a filter then reads
 // "MUST && KEY"; with keys it would have to be "level: containsAny {MUST} && area: containsAny {KEY}".
-func (c Check) Labels() []string {
-	return []string{c.ID, string(c.Level), string(c.System), c.Area()}
+func (c Check) Labels(s drm.System) []string {
+	return []string{c.ID, string(c.Level), string(s), c.Area()}
 }
 
 // Recorder collects the results of a run. It is safe for concurrent use.
@@ -132,19 +140,16 @@ func (r *Recorder) Transcripts() map[string]string {
 func (r *Recorder) Results(p *Plan) []reports.Result {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	selected := map[string]bool{}
-	for _, c := range p.Selected {
-		selected[c.ID] = true
-	}
 	var all []reports.Result
 	for _, t := range p.Targets {
+		selected := ids(p.Of(t))
 		for _, c := range t.of(p.Set) {
 			result := blank(c, t)
 			recorded, done := r.results[identityOf(result)]
 			switch {
 			case done:
 				result = recorded
-			case !selected[c.ID]:
+			case !slices.Contains(selected, c.ID):
 				result.Outcome, result.Note = reports.Excluded, "not selected"
 			default:
 				result.Outcome, result.Note = reports.NotRun, "the run ended before it"
@@ -158,7 +163,7 @@ func (r *Recorder) Results(p *Plan) []reports.Result {
 // blank is a result that says which check on which target, and nothing else.
 func blank(c Check, t *Target) reports.Result {
 	return reports.Result{
-		ID: c.ID, Title: c.Title, Level: c.Level, System: string(c.System), Area: c.Area(), Source: c.Source,
+		ID: c.ID, Title: c.Title, Level: c.Level, System: string(t.Profile.DRM), Area: c.Area(), Source: c.Source,
 		Profile: t.Profile.ID, Variant: t.Variant, Asset: t.Asset.Name,
 	}
 }

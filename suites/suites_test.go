@@ -93,9 +93,9 @@ func captureStdout(t *testing.T, f func()) string {
 	return <-read
 }
 
-// of returns the checks of a system.
+// of returns the checks for targets of a system.
 func of(s drm.System) []suites.Check {
-	return slices.DeleteFunc(suites.All(), func(c suites.Check) bool { return c.System != s })
+	return slices.DeleteFunc(suites.All(), func(c suites.Check) bool { return !c.For(s) })
 }
 
 // TestNothingGivesAKeyAway plants nothing: the fake's real device, content and authority keys are the canaries. They

@@ -61,9 +61,9 @@ var stored = []string{"PR-NON-03", "PR-RSP-01", "PR-RSP-02", "PR-RSP-03", "PR-AC
 // inMemory are the checks of licenses that stay in memory.
 var inMemory = []string{"PR-NON-01", "PR-NON-02"}
 
-// of returns the checks of a system.
+// of returns the checks for targets of a system.
 func of(s drm.System) []suites.Check {
-	return slices.DeleteFunc(suites.All(), func(c suites.Check) bool { return c.System != s })
+	return slices.DeleteFunc(suites.All(), func(c suites.Check) bool { return !c.For(s) })
 }
 
 // startTokens starts the fakes behind ExpressPlay's host names, for checks of tokens.
@@ -312,7 +312,7 @@ func TestRegistry(t *testing.T) {
 			t.Errorf("%s stands twice", c.ID)
 		}
 		seen[c.ID] = true
-		if c.Title == "" || c.Source == "" || c.Why == "" || c.Hint == "" || c.Run == nil || c.Area() == "" || c.System == "" || c.Scope == "" {
+		if c.Title == "" || c.Source == "" || c.Why == "" || c.Hint == "" || c.Run == nil || c.Area() == "" || c.Scope == "" || (c.System == "") != (c.Area() == strings.Split(c.ID, "-")[0]) {
 			t.Errorf("%s: a field is empty: %s", c.ID, fmt.Sprintf("%+v", c))
 		}
 		for _, k := range c.Kills {
