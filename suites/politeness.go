@@ -20,25 +20,35 @@ func (e *LimitError) Error() string {
 // Polite returns a client that keeps the limits that a service's owner has set for license and token requests together:
 // it waits before a request that would come too early or be one too many at once, and ends those beyond max_requests with
 // a [*LimitError]. A profile without limits gets the client as it is.
-func Polite(c *http.Client, l provider.Limits) *http.Client {
+func Polite(c *http.Client, l provider.Limits) *http.Client { return NewPoliteness(l).Client(c) }
+
+// NewPoliteness returns the politeness of several clients that keep a service's limits together.
+func NewPoliteness(l provider.Limits) *Politeness {
 	if l.MaxRPS == 0 && l.MaxInFlight == 0 && l.MaxRequests == 0 {
-		return c
+		return nil
 	}
-	p := &politeness{next: c.Transport, max: l.MaxRequests}
+	p := &Politeness{max: l.MaxRequests}
 	if l.MaxRPS > 0 {
 		p.interval = time.Second / time.Duration(l.MaxRPS)
 	}
 	if l.MaxInFlight > 0 {
 		p.slots = make(chan struct{}, l.MaxInFlight)
 	}
+	return p
+}
+
+// Client returns a client that keeps the limits; that of no limits is the client itself.
+func (p *Politeness) Client(c *http.Client) *http.Client {
+	if p == nil {
+		return c
+	}
 	polite := *c
-	polite.Transport = p
+	polite.Transport = &politeTransport{p, c.Transport}
 	return &polite
 }
 
-// politeness is a transport that keeps limits. A request is in flight until its answer's head is there.
-type politeness struct {
-	next     http.RoundTripper
+// Politeness keeps the limits of a service. A request is in flight until its answer's head is there.
+type Politeness struct {
 	interval time.Duration // 0: any
 	max      int           // 0: any number
 	slots    chan struct{} // nil: any number at once
@@ -48,7 +58,13 @@ type politeness struct {
 	sent int
 }
 
-func (p *politeness) RoundTrip(r *http.Request) (*http.Response, error) {
+// politeTransport is a transport that keeps limits.
+type politeTransport struct {
+	*Politeness
+	next http.RoundTripper
+}
+
+func (p *politeTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if p.slots != nil {
 		select {
 		case p.slots <- struct{}{}:
@@ -68,7 +84,7 @@ func (p *politeness) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // reserve counts a request and returns how long it has to wait.
-func (p *politeness) reserve(now time.Time) (time.Duration, error) {
+func (p *Politeness) reserve(now time.Time) (time.Duration, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.max > 0 && p.sent >= p.max {
@@ -84,7 +100,7 @@ func (p *politeness) reserve(now time.Time) (time.Duration, error) {
 }
 
 // CloseIdleConnections closes those of the transport behind it; http.Client looks for this method.
-func (p *politeness) CloseIdleConnections() {
+func (p *politeTransport) CloseIdleConnections() {
 	if c, ok := p.next.(interface{ CloseIdleConnections() }); ok {
 		c.CloseIdleConnections()
 	}

@@ -45,8 +45,9 @@ type Target struct {
 	Second       drm.Platform // another trusted device, nil if there is none
 	Twin         *Target      // of the same content in the other system, nil if there is none
 	Client       *http.Client
-	Dial         Dial      // as the client does; nil is the network
-	Clock        drm.Clock // nil is the machine's
+	Dial         Dial        // as the client does; nil is the network
+	TLS          *tls.Config // as the client has it; nil is the system's roots
+	Clock        drm.Clock   // nil is the machine's
 	Vault        *secret.Vault
 	Patience     *Patience // shared by the targets on one server; nil has no end
 	// Advance moves the server's clock, and Clock with it; nil for a server whose time is real.

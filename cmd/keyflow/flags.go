@@ -22,6 +22,8 @@ type targetFlags struct {
 	authority string
 	identity  string
 	faults    []string
+	vars      map[string]string
+	allowExec bool
 	insecure  bool
 	slow      bool
 	soak      int
@@ -44,7 +46,9 @@ func (f *targetFlags) register(c *cobra.Command, command string) {
 	s.StringVar(&f.identity, "identity", "", "`DIR` with the device that the vendor issued to you: client_id.bin (client id blob) and private_key.pem for Widevine; certificate_chain.bin, signing_key.pem and encryption_key.pem for PlayReady")
 	s.StringArrayVar(&f.faults, "fault", nil, "`NAME` of a fault of the embedded fakes or the stand-in, see keyflow list faults; repeat for several")
 	s.StringSliceVar(&f.playReady, "playready", nil, "how the embedded PlayReady fake issues licenses: "+playReadyHelp)
-	s.BoolVar(&f.insecure, "insecure", false, "allow a plain http license URL beyond this machine")
+	s.StringToStringVar(&f.vars, "var", nil, "`NAME=VALUE` of a variable of the profile that is no secret, see keyflow list profiles; repeat for several")
+	s.BoolVar(&f.allowExec, "allow-exec", false, "allow the profile's tokens of source command to run their programs")
+	s.BoolVar(&f.insecure, "insecure", false, "allow a plain http license URL beyond this machine, and servers whose certificate the profile does not verify")
 	s.IntVar(&f.budget, "budget", 0, "how many tokens that cost money may be asked for")
 	s.StringVar(&f.out, "out", "keyflow-report/"+command, "`DIR` for the report; the one before is kept as DIR.previous")
 	s.Int64Var(&f.seed, "seed", 0, "seed of order and faults (default: random, told in the report)")

@@ -99,9 +99,9 @@ func (s *setting) streams(targets []*suites.Target) []*stream {
 		i := slices.IndexFunc(all, func(st *stream) bool { return st.profile.ID == t.Profile.ID })
 		switch {
 		case i < 0:
-			st := &stream{profile: t.Profile, targets: []*suites.Target{t}, fake: s.fake, weight: 1}
-			if t.Dial != nil {
-				st.network = &loadtest.Network{Dial: loadtest.Dial(t.Dial), TLS: s.tls}
+			st := &stream{profile: t.Profile, targets: []*suites.Target{t}, fake: s.fakes[t.Profile], weight: 1}
+			if t.Dial != nil || t.TLS != nil {
+				st.network = &loadtest.Network{Dial: loadtest.Dial(t.Dial), TLS: t.TLS}
 			}
 			all = append(all, st)
 		case all[i].profile == t.Profile:

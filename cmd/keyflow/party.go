@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"keyflow/drm"
@@ -101,8 +102,15 @@ func openProfile(name string) (*provider.Profile, error) {
 // bind gives a profile what it needs of this run to speak to its real server: variables, budget, the vault that is told its
 // secrets, and a client that keeps its limits.
 func (f *targetFlags) bind(_ context.Context, s *setting, _ []*suites.Asset, p *provider.Profile) (party, error) {
-	client := suites.Polite(suites.NewClient(suites.RequestTimeout), p.Limits)
-	bound, err := p.Bind(provider.Environment{Vault: s.vault, HTTP: client, Clock: s.clock, Budget: s.budget, Insecure: f.insecure})
+	config, err := p.ClientTLS()
+	if err != nil {
+		return party{}, err
+	}
+	polite := suites.NewPoliteness(p.Limits)
+	environment := f.environment(s)
+	environment.HTTP, environment.Clock, environment.Budget = polite.Client(suites.NewClient(suites.RequestTimeout)), s.clock, s.budget
+	environment.HTTPWith = func(c *tls.Config) *http.Client { return polite.Client(suites.ProfileClient(p, nil, c)) }
+	bound, err := p.Bind(environment)
 	if err != nil {
 		return party{}, err
 	}
@@ -112,7 +120,12 @@ func (f *targetFlags) bind(_ context.Context, s *setting, _ []*suites.Asset, p *
 	if bound.Billed() && f.budget < 1 {
 		return party{}, fmt.Errorf("%s: its tokens cost money: --budget N allows N of them, --stand-in tries it without the provider", p.Origin)
 	}
-	return party{profile: bound, kind: suites.Server, client: client, clock: s.clock}, nil
+	return party{profile: bound, kind: suites.Server, client: polite.Client(suites.ProfileClient(p, nil, config)), clock: s.clock, tls: config}, nil
+}
+
+// environment is what every profile of the run is bound to.
+func (f *targetFlags) environment(s *setting) provider.Environment {
+	return provider.Environment{Vault: s.vault, Vars: f.vars, RunID: strconv.FormatInt(s.seed, 36), Insecure: f.insecure, AllowExec: f.allowExec}
 }
 
 // standInFor starts the fakes behind the host names of a profile. Variables without a value get one that fits; budget and
@@ -125,7 +138,9 @@ func (f *targetFlags) standInFor(ctx context.Context, s *setting, assets []*suit
 		}
 		return values[name]
 	}
-	environment := provider.Environment{Vault: s.vault, Insecure: true, Resolve: invent}
+	environment := f.environment(s)
+	environment.Insecure, environment.Resolve = true, invent
+	environment.HTTPWith = func(*tls.Config) *http.Client { return environment.HTTP } // all hosts are the stand-in
 	named, err := p.Bind(environment)
 	if err != nil {
 		return party{}, err
@@ -134,13 +149,13 @@ func (f *targetFlags) standInFor(ctx context.Context, s *setting, assets []*suit
 	if err != nil {
 		return party{}, err
 	}
-	standIn, err := fakes.StartStandIn(context.WithoutCancel(ctx), fakes.StandInOptions{Options: options, Provider: standInName(p), System: p.DRM, Origins: named.Origins()})
+	standIn, err := fakes.StartStandIn(context.WithoutCancel(ctx), fakes.StandInOptions{Options: options, Provider: standInName(p), System: p.DRM, Origins: named.Origins(), Account: named.Variables()})
 	if err != nil {
 		return party{}, usage(fmt.Errorf("profile %s: %w", p.ID, err), "there are stand-ins for "+strings.Join(standInNames(), ", ")+"; a plain profile has no tokens")
 	}
 	s.stops = append(s.stops, standIn.Close)
 	s.adopt(standIn.Server())
-	client := suites.NewClientVia(suites.RequestTimeout, standIn.DialContext, standIn.TLSConfig())
+	client := suites.ProfileClient(p, standIn.DialContext, standIn.TLSConfig())
 	environment.HTTP, environment.Clock, environment.Budget = client, standIn.Server().Clock(), provider.NewBudget(unlimited)
 	bound, err := p.Bind(environment)
 	return party{

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -23,10 +22,9 @@ import (
 type setting struct {
 	targets   []*suites.Target
 	authority *fakes.Authority
-	identity  identity       // of --identity
-	fake      *fakes.Server  // of the first target; nil for a real server
-	tls       *tls.Config    // of its first target; nil is the system's roots
-	stops     []func() error // of the fakes
+	identity  identity                            // of --identity
+	fakes     map[*provider.Profile]*fakes.Server // behind each profile; none for a real server
+	stops     []func() error                      // of the fakes
 	budget    *provider.Budget
 	vault     *secret.Vault
 	clock     drm.Clock // of the machine
@@ -43,7 +41,7 @@ func (s *setting) close() {
 
 // prepare reads everything that the flags name and starts the embedded fakes. All errors are of usage or configuration.
 func (f *targetFlags) prepare(ctx context.Context) (*setting, error) {
-	s := &setting{vault: secret.NewVault(), budget: provider.NewBudget(f.budget), clock: drm.SystemClock, seed: f.seed, started: time.Now()}
+	s := &setting{vault: secret.NewVault(), budget: provider.NewBudget(f.budget), clock: drm.SystemClock, seed: f.seed, started: time.Now(), fakes: map[*provider.Profile]*fakes.Server{}}
 	if s.seed == 0 {
 		s.seed = int64(rand.Uint32()) //nolint:gosec // a seed of order and faults, no secret
 	}
@@ -131,9 +129,10 @@ func (s *setting) addTargets(f *targetFlags, parties []party, assets []*suites.A
 		for _, a := range assets {
 			t := &suites.Target{
 				Kind: p.kind, Profile: p.profile, Variant: p.profile.Variant, Asset: a, PlatformKind: kind,
-				Client: p.client, Dial: p.dial, Clock: p.clock, Vault: s.vault, Patience: patience, Slow: f.slow, Soak: f.soak,
+				Client: p.client, Dial: p.dial, TLS: p.tls, Clock: p.clock, Vault: s.vault, Patience: patience, Slow: f.slow, Soak: f.soak,
 			}
 			if p.fake != nil {
+				s.fakes[p.profile] = p.fake
 				t.Advance = p.fake.Clock().Advance
 			}
 			if kind == suites.PlatformHarness && p.profile.DRM == drm.PlayReady {
@@ -149,7 +148,6 @@ func (s *setting) addTargets(f *targetFlags, parties []party, assets []*suites.A
 		}
 	}
 	suites.Pair(s.targets)
-	s.fake, s.tls = parties[0].fake, parties[0].tls
 }
 
 // report starts a report on the targets.

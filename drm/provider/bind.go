@@ -141,6 +141,22 @@ func (p *Profile) Bind(env Environment) (*Profile, error) {
 	return &out, nil
 }
 
+// Variables returns the values of a bound profile's variables, as text: what a customer and a provider have agreed on.
+func (p *Profile) Variables() map[string]secret.Bytes {
+	values := map[string]secret.Bytes{}
+	if p.bound == nil {
+		return values
+	}
+	for name, v := range p.bound.vars {
+		if s, ok := v.(secret.Bytes); ok {
+			values[name] = s
+		} else {
+			values[name] = secret.New([]byte(fmt.Sprint(v)))
+		}
+	}
+	return values
+}
+
 func tokenClient(given *http.Client) *http.Client {
 	client := http.Client{}
 	if given != nil {
