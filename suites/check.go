@@ -31,9 +31,9 @@ type Check struct {
 	ID     string // of the sheet's catalogue; never renumbered
 	Title  string // the requirement, one sentence
 	Level  reports.Level
-	Source string // of the requirement: protocol necessity, schema, document or practice; and where the sheet has it
-	Why    string // what goes wrong in the field when it is missed
-	Hint   string // what to look at first when it fails
+	Source string     // of the requirement: protocol necessity, schema, document or practice; and where the sheet has it
+	Why    string     // what goes wrong in the field when it is missed
+	Hint   string     // what to look at first when it fails
 	System drm.System // "" for every system: it runs on targets of each
 	Scope  Scope
 	// Needs names what must be at hand beside a target; see [Need].

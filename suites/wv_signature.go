@@ -132,12 +132,23 @@ func (e *Env) refusal(x *Exchange, step string) string {
 		return fmt.Sprintf("HTTP %d and SOAP fault %s", x.Status, x.PlayReady().Fault.Code)
 	case x.Answer().Error != nil:
 		return fmt.Sprintf("HTTP %d and error response %v", x.Status, x.Answer().Error.GetErrorCode())
+	case e.unknownRefusal(x):
+		e.Fail(Failure{Reason: reasonUnclear, Step: step, Expected: wantRefusal + " that the profile's errors know",
+			Seen: fmt.Sprintf("HTTP %d of class %s", x.Status, x.Reply.Error.Class)})
+	case x.Reply.Class == provider.ClassUnexpected && x.Reply.Error != nil:
+		return fmt.Sprintf("HTTP %d and %s", x.Status, x.Reply.Error)
 	case x.Reply.Class == provider.ClassRefused || x.Reply.Class == provider.ClassServerFault:
 		return fmt.Sprintf("HTTP %d", x.Status)
 	}
 	e.Fail(Failure{Reason: reasonUnclear, Step: step, Expected: wantRefusal,
 		Seen: fmt.Sprintf("HTTP %d with neither license nor error (%s)", x.Status, x.Reply.Class)})
 	return ""
+}
+
+// unknownRefusal reports whether a refusal is one that the profile's errors do not know, or a page of somebody else's.
+func (e *Env) unknownRefusal(x *Exchange) bool {
+	c := errorClass(x)
+	return c == provider.ErrorEdgeHTML || c == provider.ErrorUnclassified
 }
 
 func signedByAnotherDevice(e *Env) {

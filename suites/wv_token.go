@@ -78,9 +78,12 @@ func (e *Env) mustRefuseToken(scenario string, spoil func(*provider.Lease) *prov
 	e.refuseLease(scenario, spoil(e.takeLease(e.firstNeed())))
 }
 
-// refuseLease sends a request that must be refused for its lease.
-func (e *Env) refuseLease(scenario string, lease *provider.Lease) {
-	const step = "send a key request that has no right token"
+// stepWrongToken is the step that a wrong token is sent in.
+const stepWrongToken = "send a key request that has no right token"
+
+// refuseLease sends a request that must be refused for its lease, and returns the exchange.
+func (e *Env) refuseLease(scenario string, lease *provider.Lease) *Exchange {
+	const step = stepWrongToken
 	x, err := e.exchange(e.Platform, Require(e, HaveBox), call{kind: drm.KindLicense, lease: lease})
 	if err != nil {
 		e.block("get an answer to a key request that has no right token", err)
@@ -90,11 +93,17 @@ func (e *Env) refuseLease(scenario string, lease *provider.Lease) {
 			Seen: x.granted()})
 	}
 	how := e.refusal(x, step)
+	e.asDocumented(scenario, x)
+	e.Note("right token granted; refused with %s", how)
+	return x
+}
+
+// asDocumented notes where a refusal is another one than the profile says.
+func (e *Env) asDocumented(scenario string, x *Exchange) {
 	if p := e.Profile.Unexpected(scenario, x.Reply); p != nil {
-		e.Miss(Failure{Reason: p.Reason, Level: reports.Should, Step: step, Expected: p.Expected, Seen: p.Seen,
+		e.Miss(Failure{Reason: p.Reason, Level: reports.Should, Step: stepWrongToken, Expected: p.Expected, Seen: p.Seen,
 			Hint: "Correct the server, or the profile's expect." + scenario + "."})
 	}
-	e.Note("right token granted; refused with %s", how)
 }
 
 const (
@@ -136,6 +145,9 @@ func (e *Env) passUntil(end time.Time) (restore func()) {
 
 func tokenForOtherContent(e *Env) {
 	first := e.firstNeed()
+	if !e.Profile.TokenNamesContent() {
+		e.NotApplicable("the profile's token does not say for which KIDs it is")
+	}
 	if len(first.KIDs) == 0 {
 		e.NotApplicable("the KIDs of the content are not known")
 	}

@@ -32,6 +32,10 @@ type TokenTraits struct {
 	Begins   bool     // and a time in it says from when on it is good, or when it was made
 	Ends     bool     // and a time in it says until when
 	Identity []string // claims that say by whom or for whom it is
+
+	// BeginOffset is how long after the time of making the last of its beginnings lies, negative for before; EndOffset that of
+	// the first of its ends.
+	BeginOffset, EndOffset time.Duration
 }
 
 // TokenTraits returns what the tokens of the profile are like that are made here.
@@ -48,8 +52,7 @@ func (p *Profile) TokenTraits() TokenTraits {
 		traits.Signed = traits.Signed || t.jwt != nil || t.signed != nil
 		traits.JWT = traits.JWT || t.jwt != nil
 		for _, tpl := range t.timed() {
-			traits.Ends = traits.Ends || tpl.ends()
-			traits.Begins = traits.Begins || !tpl.ends()
+			traits.note(tpl)
 		}
 		if t.jwt != nil {
 			traits.Identity = append(traits.Identity, t.jwt.Identity...)
@@ -59,6 +62,17 @@ func (p *Profile) TokenTraits() TokenTraits {
 		}
 	}
 	return traits
+}
+
+// note keeps when a time of a token lies.
+func (t *TokenTraits) note(tpl *template) {
+	offset := tpl.offset()
+	switch {
+	case tpl.ends() && (!t.Ends || offset < t.EndOffset):
+		t.Ends, t.EndOffset = true, offset
+	case !tpl.ends() && (!t.Begins || offset > t.BeginOffset):
+		t.Begins, t.BeginOffset = true, offset
+	}
 }
 
 // ForgedLease takes a lease as [Profile.Lease] does, with tokens that are wrong in one way. Those of a token service stay
@@ -84,10 +98,20 @@ func (t *tokenPlan) timed() []*template {
 // forgery is a [Forgery] on its way through templates; nil changes nothing.
 type forgery struct{ Forgery }
 
-var laterTime = regexp.MustCompile(`add\(\s*["'\x60]?\s*\+?[0-9]`)
+var addedTime = regexp.MustCompile(`add\(\s*["'\x60]?\s*([+-]?[0-9][0-9a-z.]*)`)
+
+// offset returns how long after now a template's time lies.
+func (t *template) offset() time.Duration {
+	var sum time.Duration
+	for _, m := range addedTime.FindAllStringSubmatch(t.text, -1) {
+		d, _ := time.ParseDuration(m[1]) // the template was checked when it was read
+		sum += d
+	}
+	return sum
+}
 
 // ends reports whether a template of now is a time to come.
-func (t *template) ends() bool { return laterTime.MatchString(t.text) }
+func (t *template) ends() bool { return t.offset() > 0 }
 
 // eval evaluates a leaf of JSON.
 func (f *forgery) eval(j *jsonTemplate, env map[string]any) (any, bool, error) {

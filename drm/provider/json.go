@@ -54,7 +54,7 @@ func (j *jsonTemplate) render(r rendering) (text []byte, drop bool, err error) {
 // leaf evaluates a template; one that names a token is spoilt as the rendering wants it.
 func (r rendering) leaf(j *jsonTemplate) (any, bool, error) {
 	carries := len(j.leaf.names.tokens) > 0
-	if carries && r.spoil == tokenLeftOut {
+	if carries && (r.spoil == tokenLeftOut || r.spoil == tokenMisplaced) {
 		return nil, true, nil
 	}
 	value, drop, err := r.forge.eval(j, r.env)

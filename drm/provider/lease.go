@@ -35,7 +35,8 @@ type Lease struct {
 	CustomData secret.Bytes
 	state      *leaseState
 
-	tampering tampering
+	tampering      tampering
+	misplacedToken secret.Bytes // that was in the custom data
 }
 
 // leaseState is behind a pointer, so that a copy of a lease counts with it.
@@ -255,6 +256,14 @@ func (p *Profile) build(r *Request, lease *Lease, m drm.Message, at At) error {
 	ownPost := m.Kind == drm.KindCertificate && p.Certificate.Mode == CertificateURL
 	if err := p.plan.attach(r, env, p, lease.tampering, ownPost); err != nil {
 		return err
+	}
+	if lease.tampering == tokenMisplaced {
+		token, err := p.plan.misplace(env, lease)
+		if err != nil || strings.ContainsAny(token, "\r\n\x00") {
+			return errors.New("the token cannot be put into a header")
+		}
+		r.Header[misplaced] = []string{"Bearer " + token}
+		r.secretHeaders = append(r.secretHeaders, misplaced)
 	}
 	r.secretBody = s.customToken
 	if p.plan.body == nil || m.Kind == drm.KindCertificate && p.Certificate.Wrap == "raw" || r.Method == http.MethodGet {

@@ -61,6 +61,9 @@ func Parse(origin string, text []byte) (*Profile, error) {
 	d := deriver{origin: origin, root: root, base: base, known: slices.Clone(found), used: base.usage()}
 	base.merged = d.derive("variants", base.Variants)
 	base.cases = d.derive("scenarios", base.Scenarios)
+	for _, p := range base.merged {
+		p.siblings, p.variants = base.merged, base.VariantIDs()
+	}
 	found = append(found, d.found...)
 	if len(found) == 0 { // an unreadable template names nothing, which proves nothing
 		found = append(found, unused(base, root, d.used)...)
@@ -204,6 +207,23 @@ func (p *Profile) WithVariant(id string) (*Profile, error) {
 		return nil, fmt.Errorf("profile %s: unknown variant %q: %s", p.ID, id, nearest.Hint(id, p.VariantIDs()))
 	}
 	return p.boundAs(v)
+}
+
+// Siblings returns the profile's other variants, bound to the same environment if it is bound: all of them give the same
+// licenses.
+func (p *Profile) Siblings() ([]*Profile, error) {
+	var all []*Profile
+	for _, id := range p.variants {
+		if id == p.Variant {
+			continue
+		}
+		sibling, err := p.boundAs(p.siblings[id])
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, sibling)
+	}
+	return all, nil
 }
 
 // InScenario returns the profile of one of its [Profile.Scenarios], bound to the same environment if it is bound.

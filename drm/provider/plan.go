@@ -144,6 +144,11 @@ const (
 	encodeVerbatim queryEncoding = "verbatim"
 )
 
+// SingleUse reports whether a token serves one request only.
+func (p *Profile) SingleUse() bool {
+	return p.plan != nil && slices.ContainsFunc(p.plan.needed, func(t *tokenPlan) bool { return t.SingleUse })
+}
+
 // encodeQuery appends parameters to a URL in their order. shown is the same with the templates of secret values instead
 // of the values.
 func encodeQuery(address, shown string, ps []param, env map[string]any, how queryEncoding) (string, string, error) {

@@ -53,7 +53,10 @@ type Profile struct {
 	plan   *plan               // nil for a profile that was not parsed: it is sent as it stands
 	merged map[string]*Profile // by variant
 	cases  map[string]*Profile // by scenario
-	bound  *bound
+	// siblings are the variants of the profile that this is a variant of, by id; variants are their ids in order.
+	siblings map[string]*Profile
+	variants []string
+	bound    *bound
 }
 
 // Var is what an integrator fills in. A secret comes from the environment or a file and nowhere else.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -31,6 +32,30 @@ func (r *Request) At(address string) *Request {
 	shown, _, _ := strings.Cut(address, "?") // the service may have put a token behind it
 	moved.URL, moved.shown = address, shown
 	return &moved
+}
+
+// EscapeQuery percent-encodes every character of the values of these query parameters, which changes nothing for who decodes
+// them once (RFC 3986 §2.1), and returns which characters they hold beside letters and digits. Only checks ask for that.
+func (r *Request) EscapeQuery(names []string) (special string) {
+	base, query, _ := strings.Cut(r.URL, "?")
+	pairs := strings.Split(query, "&")
+	for i, pair := range pairs {
+		name, value, _ := strings.Cut(pair, "=")
+		plain, err := url.QueryUnescape(value)
+		if err != nil || !slices.Contains(names, name) {
+			continue
+		}
+		var b strings.Builder
+		for _, c := range []byte(plain) {
+			fmt.Fprintf(&b, "%%%02X", c)
+			if !strings.ContainsRune(base64URL, rune(c)) {
+				special += string(rune(c))
+			}
+		}
+		pairs[i] = name + "=" + b.String()
+	}
+	r.URL = base + "?" + strings.Join(pairs, "&")
+	return special
 }
 
 // HTTP returns the request as net/http sends it.

@@ -13,10 +13,14 @@ import (
 type tampering int
 
 const (
-	untampered   tampering = iota
-	tokenLeftOut           // no query parameter and no header that names a token
-	tokenAltered           // the last character of each is another one
+	untampered     tampering = iota
+	tokenLeftOut             // no query parameter and no header that names a token
+	tokenAltered             // the last character of each is another one
+	tokenMisplaced           // it is in the header Authorization instead
 )
+
+// misplaced is the header that a misplaced token is in.
+const misplaced = "Authorization"
 
 // TakesToken reports whether requests carry a token: in a query parameter, a header or PlayReady's custom data, or else in the
 // URL.
@@ -30,11 +34,52 @@ func (l *Lease) WithoutToken() *Lease { return l.tampered(tokenLeftOut) }
 // every signed form of a token (sheet providers.md §4.5, "flip last signature bit").
 func (l *Lease) WithAlteredToken() *Lease { return l.tampered(tokenAltered) }
 
+// WithMisplacedToken returns the lease for requests whose token is in the header Authorization, as a Bearer's, instead of where
+// it belongs (sheet providers.md §4.5, "token in the wrong place").
+func (l *Lease) WithMisplacedToken() *Lease { return l.tampered(tokenMisplaced) }
+
+// TokenPlaces say where requests carry a token.
+type TokenPlaces struct {
+	Query, Headers        []string // names
+	Body, CustomData, URL bool
+}
+
+// TokenPlaces returns where requests carry a token.
+func (p *Profile) TokenPlaces() TokenPlaces {
+	var places TokenPlaces
+	if p.plan == nil {
+		return places
+	}
+	for _, q := range p.plan.query {
+		if len(q.value.names.tokens) > 0 {
+			places.Query = append(places.Query, q.name)
+		}
+	}
+	for _, h := range p.plan.headers {
+		if len(h.value.names.tokens) > 0 {
+			places.Headers = append(places.Headers, h.name)
+		}
+	}
+	places.Body, places.CustomData = p.plan.bodyCarries(), p.plan.customCarries()
+	places.URL = p.plan.url != nil && len(p.plan.url.names.tokens) > 0
+	return places
+}
+
+// TokenNamesContent reports whether a token depends on what is to be licensed.
+func (p *Profile) TokenNamesContent() bool {
+	return p.plan != nil && slices.ContainsFunc(p.plan.needed, func(t *tokenPlan) bool {
+		return slices.ContainsFunc(t.names.inputs, func(name string) bool {
+			return name == "kid" || name == "kids" || name == "keys" || name == "content_id" || name == "pssh"
+		})
+	})
+}
+
 func (l *Lease) tampered(how tampering) *Lease {
 	spoilt := *l
 	spoilt.tampering = how
 	if l.state != nil && l.state.customToken {
 		spoilt.CustomData = how.spoilSecret(l.CustomData)
+		spoilt.misplacedToken = l.CustomData
 	}
 	return &spoilt
 }
@@ -42,7 +87,7 @@ func (l *Lease) tampered(how tampering) *Lease {
 // spoilSecret does to custom data what is done to parameters.
 func (how tampering) spoilSecret(text secret.Bytes) secret.Bytes {
 	switch how {
-	case tokenLeftOut:
+	case tokenLeftOut, tokenMisplaced:
 		return secret.Bytes{}
 	case tokenAltered:
 		return secret.New([]byte(alterLast(string(text.Reveal()))))
@@ -71,7 +116,7 @@ func (how tampering) spoilTokens(env map[string]any, tokens map[string]outputs) 
 // spoilSignature does to the signature of signed JSON what is done to parameters.
 func (how tampering) spoilSignature(signature []byte) []byte {
 	switch how {
-	case tokenLeftOut:
+	case tokenLeftOut, tokenMisplaced:
 		return nil
 	case tokenAltered:
 		altered := slices.Clone(signature)
@@ -97,12 +142,21 @@ func (l *plan) carriers() []param {
 	return slices.DeleteFunc(slices.Concat(l.query, l.headers), func(p param) bool { return len(p.value.names.tokens) == 0 })
 }
 
+// misplace returns the token of the request's first carrier, for another place; empty if it has none of its own.
+func (l *plan) misplace(env map[string]any, lease *Lease) (string, error) {
+	for _, p := range l.carriers() {
+		value, _, err := p.value.evalText(env)
+		return value, err
+	}
+	return string(lease.misplacedToken.Reveal()), nil
+}
+
 // spoil returns the parameters as the tampering wants them.
 func (how tampering) spoil(ps []param) []param {
 	spoilt := make([]param, 0, len(ps))
 	for _, p := range ps {
 		carries := len(p.value.names.tokens) > 0
-		if carries && how == tokenLeftOut {
+		if carries && (how == tokenLeftOut || how == tokenMisplaced) {
 			continue
 		}
 		p.altered = carries && how == tokenAltered
@@ -114,7 +168,7 @@ func (how tampering) spoil(ps []param) []param {
 // spoilURL does to a URL what is done to parameters, for a profile whose token is in the URL that a token step yields.
 func (how tampering) spoilURL(address string) (string, error) {
 	switch how {
-	case tokenLeftOut:
+	case tokenLeftOut, tokenMisplaced:
 		bare, _, found := strings.Cut(address, "?")
 		if !found {
 			return "", errors.New("the token is in the path of the license URL and cannot be left out")

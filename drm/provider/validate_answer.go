@@ -143,7 +143,7 @@ func (v *validator) locator(path, from, where, regex string, valid ...string) *l
 func Scenarios() []string {
 	return []string{
 		ScenarioTokenMissing, ScenarioTokenExpired, ScenarioTokenNotYetValid, ScenarioTokenSignature, ScenarioTokenWrongKey, ScenarioTokenUnsigned,
-		ScenarioTokenIdentity, ScenarioTokenReused, ScenarioTokenOtherContent, ScenarioTokenWrongPlace, ScenarioContentType, ScenarioBody,
+		ScenarioTokenIdentity, ScenarioTokenReused, ScenarioTokenOtherContent, ScenarioTokenNoEnd, ScenarioTokenWrongPlace, ScenarioContentType, ScenarioBody,
 	}
 }
 
@@ -158,6 +158,7 @@ const (
 	ScenarioTokenIdentity     = "token_wrong_identity"
 	ScenarioTokenReused       = "token_reused"
 	ScenarioTokenOtherContent = "token_other_content"
+	ScenarioTokenNoEnd        = "token_without_end"
 	ScenarioTokenWrongPlace   = "token_wrong_place"
 	ScenarioContentType       = "content_type_missing"
 	ScenarioBody              = "body_garbage"

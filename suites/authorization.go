@@ -1,0 +1,368 @@
+package suites
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"keyflow/drm"
+	"keyflow/drm/provider"
+	"keyflow/reports"
+)
+
+// The reasons of checks of authorization.
+const (
+	reasonNotAuthorization drm.Reason = "not-an-authorization-error" // refused, but not for the token
+	reasonTokenEscaping    drm.Reason = "token-escaping"
+	reasonTokenUsedUp      drm.Reason = "token-used-up"
+	reasonTokenLife        drm.Reason = "token-life"
+	reasonTokenSkew        drm.Reason = "token-skew"
+	reasonVariantsDiffer   drm.Reason = "variants-differ"
+)
+
+// authorizationChecks are the checks of what a provider wants with a key request, whatever its system (sheet providers.md
+// §7.2). What a token is and where it goes is the profile's; the ways to spoil it follow from the profile (§4.5).
+func authorizationChecks() []Check {
+	const source = "practice; sheet providers.md §7.2"
+	checks := []Check{
+		{
+			ID: "AU-01", Title: "A request without the token is refused, and the refusal says that it is about authorization", Level: reports.Must,
+			Source: source,
+			Why:    "A header that is silently never sent goes unnoticed as long as the service does not insist on it, and then the keys are everybody's.",
+			Hint:   "Does the service insist on the token, and is its refusal one that the profile's errors know?",
+			Kills:  []Kill{{"auth-not-enforced", reports.Fail, reasonAccepted}},
+			Run: func(e *Env) {
+				Require(e, HaveLicense)
+				e.refuseForToken(provider.ScenarioTokenMissing, e.takeLease(e.firstNeed()).WithoutToken())
+			},
+		},
+		{
+			ID: "AU-02", Title: "A token in the query is decoded once: what is percent-encoded arrives as it was", Level: reports.Must, Source: source,
+			Why:   "Tokens hold +, / and =. A proxy that decodes the query twice makes a space of a +, and some tokens stop working.",
+			Hint:  "Does anything before the license service decode and encode the query anew?",
+			Kills: []Kill{{"query-plus-to-space", reports.Fail, reasonTokenEscaping}},
+			Run:   escapedToken,
+		},
+		{
+			ID: "AU-03", Title: "A token serves as many requests as the profile says, certificate requests included", Level: reports.Must, Source: source,
+			Why: "A player asks for the service certificate first. If that uses a one-time token up, the license request that follows is refused.",
+			Hint: "Does the service count certificate requests? If it is meant to, the profile's certificate.consumes_token must say so; and does " +
+				"it keep the ids of used tokens?",
+			Kills: []Kill{{"token-consumed-by-cert", reports.Fail, reasonTokenUsedUp}, {"token-reuse-accepted", reports.Fail, reasonAccepted}},
+			Run:   tokenUses,
+		},
+		{
+			ID: "AU-04", Title: "A token is good until its end, and refused after it", Level: reports.Must, Source: source,
+			Why:     "A token that dies early fails in the second ad break; one that lives on opens the content for ever.",
+			Hint:    "The failure names how long the token really lives: is it the profile's ttl that is wrong, or the service?",
+			Timeout: maxWait + DefaultTimeout,
+			Kills:   []Kill{{"ttl-half", reports.Fail, reasonTokenLife}, {"expired-accepted", reports.Fail, reasonAccepted}},
+			Run:     tokenLife,
+		},
+		{
+			ID: "AU-05", Title: "A token from a clock that is 5 seconds ahead or behind is accepted, one from an hour off is refused", Level: reports.Must,
+			Source: source,
+			Why:    "Clocks of servers differ by seconds. A service without leeway refuses tokens at random.",
+			Hint:   "What leeway does the service give to nbf, iat or the like?",
+			Kills:  []Kill{{"zero-skew", reports.Fail, reasonTokenSkew}, {"expired-accepted", reports.Fail, reasonAccepted}},
+			Run:    tokenSkew,
+		},
+		{
+			ID: "AU-06", Title: "A token that has ended, has not begun, ends before it begins or has no end is refused, each for what it is", Level: reports.Should,
+			Source: source,
+			Why:    "Each of the times that is not looked at is a way to use a token when it was not meant to be used.",
+			Hint:   "The failure names the token that was accepted: which claim is not verified?",
+			Kills:  []Kill{{"nbf-ignored", reports.Warn, reasonAccepted}, {"expired-accepted", reports.Warn, reasonAccepted}},
+			Run:    tokenTimes,
+		},
+		{
+			ID: "AU-07", Title: "A token of another key, without a signature, or by or for somebody else is refused", Level: reports.Must, Source: source,
+			Why:  "Whoever can write tokens has all keys.",
+			Hint: "The failure names the token that was accepted: are algorithm and key the service's choice, or the token's?",
+			Kills: []Kill{
+				{"alg-none-ok", reports.Fail, reasonAccepted}, {"aud-ignored", reports.Fail, reasonAccepted}, {"token-signature-ignored", reports.Fail, reasonAccepted},
+			},
+			Run: tokenSigner,
+		},
+		{
+			ID: "AU-08", Title: "A token of one KID gives no key of another", Level: reports.Must, Source: source,
+			Why:   "Who may watch one film could watch all of them.",
+			Hint:  "Are the KIDs of the request compared with the token's, or is any valid token enough?",
+			Kills: []Kill{{"kid-not-bound", reports.Fail, reasonAccepted}},
+			Run:   tokenForOtherContent,
+		},
+		{
+			ID: "AU-09", Title: "A challenge without the custom data that the service wants gets a fault that names what is missing", Level: reports.Must, Source: source,
+			Why:   "A fault of the catch-all code alone sends integrators to look for a fault in their content.",
+			Hint:  "Is the fault's detail, or the code in it, one that the profile's errors know?",
+			Kills: []Kill{{"customdata-missing-generic", reports.Fail, reasonNotAuthorization}, {"auth-not-enforced", reports.Fail, reasonAccepted}},
+			Run: func(e *Env) {
+				if !e.Profile.TokenPlaces().CustomData {
+					e.NotApplicable("the token is not in custom data")
+				}
+				Require(e, HaveLicense)
+				e.refuseForToken(provider.ScenarioTokenMissing, e.takeLease(e.firstNeed()).WithoutToken())
+			},
+		},
+		{
+			ID: "AU-10", Title: "All ways to carry the token give the same license, and in a place of nobody's it is not found", Level: reports.Should, Source: source,
+			Why:   "Players differ in what they can attach: custom data is lost by newer ones, headers by older ones.",
+			Hint:  "The failure names the variant that is refused.",
+			Kills: []Kill{{"customdata-ignored", reports.Warn, reasonVariantsDiffer}},
+			Run:   tokenPlaces,
+		},
+	}
+	for i := range checks {
+		checks[i].Scope = ScopeTarget
+		checks[i].Needs = append([]Need{NeedTrusted, NeedToken}, checks[i].Needs...)
+	}
+	return checks
+}
+
+// refuseForToken sends a request that must be refused for its token, with an error that the profile takes for one of
+// authorization, if it knows errors at all.
+func (e *Env) refuseForToken(scenario string, lease *provider.Lease) {
+	x := e.refuseLease(scenario, lease)
+	if c := errorClass(x); c != "" && !isAuthorization(c) {
+		e.Fail(Failure{Reason: reasonNotAuthorization, Step: stepWrongToken, Expected: "a refusal that the profile knows as one of authorization",
+			Seen: fmt.Sprintf("HTTP %d of class %s", x.Status, x.Reply.Error)})
+	}
+}
+
+// errorClass returns what the profile says of an answer that is no license, "" if it knows no errors.
+func errorClass(x *Exchange) provider.ErrorClass {
+	if x.Reply.Error == nil {
+		return ""
+	}
+	return x.Reply.Error.Class
+}
+
+func isAuthorization(c provider.ErrorClass) bool {
+	return slices.Contains([]provider.ErrorClass{
+		provider.ErrorAuthMissing, provider.ErrorAuthMalformed, provider.ErrorAuthInvalid, provider.ErrorAuthExpired, provider.ErrorAuthReused,
+		provider.ErrorNotEntitled,
+	}, c)
+}
+
+// askWith sends a request for the asset with a lease, and perhaps something wrong about the request.
+func (e *Env) askWith(step string, lease *provider.Lease, edit func(*provider.Request)) *Exchange {
+	x, err := e.exchange(e.Platform, Require(e, HaveBox), call{kind: drm.KindLicense, lease: lease, edit: edit})
+	if err != nil {
+		e.block(step, err)
+	}
+	return x
+}
+
+// wantGranted ends the check if the answer is no license.
+func (e *Env) wantGranted(x *Exchange, reason drm.Reason, step, expected string) {
+	if x.Granted() {
+		return
+	}
+	seen := fmt.Sprintf("HTTP %d without a license", x.Status)
+	if err := x.Usable(); err != nil {
+		seen = err.Error()
+	}
+	e.Fail(Failure{Reason: reason, Step: step, Expected: expected, Seen: seen})
+}
+
+// maxTokens is how many tokens a check takes in search of one with a character that must be escaped.
+const maxTokens = 12
+
+func escapedToken(e *Env) {
+	const step = "send the token percent-encoded"
+	places := e.Profile.TokenPlaces()
+	if len(places.Query) == 0 {
+		e.NotApplicable("the token is not in the query")
+	}
+	Require(e, HaveLicense)
+	tries := maxTokens
+	if e.Profile.Billed() && e.Kind == Server {
+		tries = 1
+	}
+	special := false
+	for range tries {
+		lease := e.takeLease(e.firstNeed())
+		x := e.askWith(step, lease, func(r *provider.Request) {
+			special = strings.ContainsAny(r.EscapeQuery(places.Query), "+/=|")
+		})
+		e.wantGranted(x, reasonTokenEscaping, step, "a license, as for the same token as clients write it")
+		if special {
+			break
+		}
+	}
+	if !special {
+		e.Note("every character of %s percent-encoded: granted; the tokens hold no character that must be", strings.Join(places.Query, ", "))
+		return
+	}
+	e.Note("a token with characters that must be escaped: granted with every character of it percent-encoded")
+}
+
+func tokenUses(e *Env) {
+	Require(e, HaveLicense)
+	lease := e.takeLease(e.firstNeed())
+	certificate := e.Profile.DRM == drm.Widevine && e.Profile.Certificate.Mode == "same_url"
+	if certificate {
+		x, err := e.exchange(e.Platform, Require(e, HaveBox), call{kind: drm.KindCertificate, lease: lease})
+		if err != nil {
+			e.block("ask for the service certificate", err)
+		}
+		if x.Reply.Class != provider.ClassOK {
+			e.NotApplicable("the server offers no service certificate")
+		}
+	}
+	if !e.Profile.Certificate.ConsumesToken {
+		const step = "ask for a license with the token of a certificate request"
+		e.wantGranted(e.askWith(step, lease, nil), reasonTokenUsedUp, step, "a license: the profile says that a certificate request uses no token up")
+	}
+	if !e.Profile.SingleUse() {
+		e.Note("one token: certificate and license")
+		return
+	}
+	if e.Profile.Certificate.ConsumesToken && !certificate {
+		lease = e.takeLease(e.firstNeed())
+		e.wantGranted(e.askWith("ask for a license", lease, nil), reasonTokenUsedUp, "ask for a license", "a license")
+	}
+	e.refuseForToken(provider.ScenarioTokenReused, lease)
+	e.Note("a token that was used is refused")
+}
+
+// tokenPlaces asks with each of the profile's variants, and with the token in a place of nobody's.
+func tokenPlaces(e *Env) {
+	Require(e, HaveLicense)
+	siblings, err := e.Profile.Siblings()
+	if err != nil {
+		e.block("prepare the other variants", &HarnessError{err})
+	}
+	if len(siblings) == 0 {
+		e.NotApplicable("the profile has no other variant")
+	}
+	var same []string
+	for _, p := range siblings {
+		other := *e.Target
+		other.Profile, other.Variant = p, p.Variant
+		step := "ask in the variant " + p.Variant
+		env := *e
+		env.Target = &other
+		x, err := env.obtain(e.Platform, call{kind: drm.KindLicense})
+		if err != nil {
+			e.Fail(Failure{Reason: reasonVariantsDiffer, Step: step, Expected: "a license, as in the variant " + e.Variant, Seen: err.Error()})
+		}
+		if got, want := len(grantedKIDs(x)), len(grantedKIDs(Require(e, HaveLicense))); got != want {
+			e.Fail(Failure{Reason: reasonVariantsDiffer, Step: step, Expected: fmt.Sprintf("%d keys, as in the variant %s", want, e.Variant), Seen: fmt.Sprintf("%d keys", got)})
+		}
+		same = append(same, p.Variant)
+	}
+	if slices.Contains(e.Profile.TokenPlaces().Headers, http.CanonicalHeaderKey("authorization")) {
+		e.Note("the same license in %s", strings.Join(same, ", "))
+		return
+	}
+	e.refuseForToken(provider.ScenarioTokenWrongPlace, e.takeLease(e.firstNeed()).WithMisplacedToken())
+	e.Note("the same license in %s; a token in the header Authorization is not found", strings.Join(same, ", "))
+}
+
+// spoilt is a token that is wrong in one way.
+type spoilt struct {
+	what     string
+	scenario string
+	forgery  provider.Forgery
+}
+
+// mustRefuseForged sends requests whose tokens were made wrong, each of which must be refused.
+func (e *Env) mustRefuseForged(all []spoilt) {
+	Require(e, HaveLicense)
+	var refused []string
+	for _, s := range all {
+		if e.documented(s.scenario) {
+			continue
+		}
+		e.refuseForged(s)
+		refused = append(refused, s.what)
+	}
+	e.Note("right token granted; refused: %s", strings.Join(refused, ", "))
+}
+
+// documented reports whether the profile says that a token that is wrong in this way is taken.
+func (e *Env) documented(scenario string) bool {
+	return e.Profile.Expect[scenario].Status.Has(http.StatusOK)
+}
+
+func (e *Env) refuseForged(s spoilt) {
+	lease, err := e.Profile.ForgedLease(e.Context, e.firstNeed(), s.forgery)
+	if err != nil {
+		e.block("make "+s.what, err)
+	}
+	x := e.askWith("get an answer to a request with "+s.what, lease, nil)
+	if x.Granted() {
+		e.Fail(Failure{Reason: reasonAccepted, Step: "send " + s.what, Expected: wantRefusal, Seen: x.granted()})
+	}
+	e.refusal(x, "send "+s.what)
+	e.asDocumented(s.scenario, x)
+}
+
+const hour = time.Hour
+
+func tokenTimes(e *Env) {
+	traits := e.localToken()
+	var all []spoilt
+	if traits.Ends {
+		all = append(all, spoilt{"a token that has ended", provider.ScenarioTokenExpired, provider.Forgery{End: -traits.EndOffset - hour, Begin: -2 * hour}},
+			spoilt{"a token without an end", provider.ScenarioTokenNoEnd, provider.Forgery{NoEnd: true}})
+	}
+	if traits.Begins {
+		all = append(all, spoilt{"a token that has not begun", provider.ScenarioTokenNotYetValid, provider.Forgery{Begin: hour, End: 2 * hour}})
+	}
+	if traits.Begins && traits.Ends {
+		all = append(all, spoilt{"a token that ends before it begins", provider.ScenarioTokenNotYetValid, provider.Forgery{Begin: hour}})
+	}
+	e.mustRefuseForged(all)
+}
+
+func tokenSigner(e *Env) {
+	traits := e.localToken()
+	if !traits.Signed {
+		e.NotApplicable("the profile's tokens have no signature")
+	}
+	all := []spoilt{{"a token that is signed with another key", provider.ScenarioTokenWrongKey, provider.Forgery{OtherKey: true}}}
+	if traits.JWT {
+		all = append(all, spoilt{"a token that says it is not signed", provider.ScenarioTokenUnsigned, provider.Forgery{Unsigned: true}})
+	}
+	for _, claim := range traits.Identity {
+		all = append(all, spoilt{"a token with another " + claim, provider.ScenarioTokenIdentity, provider.Forgery{Identity: claim}})
+	}
+	e.mustRefuseForged(all)
+}
+
+// localToken returns what the tokens are like that are made here. Those of a token service cannot be made wrong.
+func (e *Env) localToken() provider.TokenTraits {
+	traits := e.Profile.TokenTraits()
+	if !traits.Local {
+		e.NotApplicable("the provider makes the tokens: none that is wrong in this way can be had")
+	}
+	return traits
+}
+
+// skew is how far apart the clocks of two servers may be.
+const skew = 5 * time.Second
+
+func tokenSkew(e *Env) {
+	traits := e.localToken()
+	if !traits.Begins {
+		e.NotApplicable("the profile's tokens do not say when they begin")
+	}
+	Require(e, HaveLicense)
+	for _, ahead := range []time.Duration{skew, -skew} {
+		step := fmt.Sprintf("send a token whose beginning is %v from now", ahead)
+		lease, err := e.Profile.ForgedLease(e.Context, e.firstNeed(), provider.Forgery{Begin: ahead - traits.BeginOffset, End: ahead})
+		if err != nil {
+			e.block("make a token", err)
+		}
+		e.wantGranted(e.askWith(step, lease, nil), reasonTokenSkew, step, "a license: clocks differ by seconds")
+	}
+	e.refuseForged(spoilt{"a token from an hour ahead", provider.ScenarioTokenNotYetValid, provider.Forgery{Begin: hour - traits.BeginOffset, End: hour}})
+	if traits.Ends {
+		e.refuseForged(spoilt{"a token from an hour ago", provider.ScenarioTokenExpired, provider.Forgery{Begin: -hour - traits.EndOffset, End: -hour - traits.EndOffset}})
+	}
+	e.Note("5 seconds ahead and behind granted, an hour refused")
+}
