@@ -14,7 +14,7 @@ const (
 	faultNotBeforeIgnored = "nbf-ignored"
 	faultAudience         = "aud-ignored"
 	faultKIDNotBound      = "kid-not-bound"
-	faultTokenReuse       = "token-reuse-accepted"
+	faultReplay           = "token-reuse-accepted"
 	faultConsumed         = "token-consumed-by-cert"
 	faultQueryPlus        = "query-plus-to-space"
 	faultCustomData       = "customdata-ignored"
@@ -42,9 +42,11 @@ func providerFaults() []definition {
 		gate(faultNotBeforeIgnored, "a token gets a license before it begins to hold", every, ""),
 		gate(faultAudience, "what a token says of the customer that it is of is not compared with the account", every, ""),
 		gate(faultKIDNotBound, "a token of any KID gets the keys of all", drm.KindLicense, ""),
+		gate(faultReplay, "DRMtoday: a token is accepted more than once", every, ""),
 		gate(faultConsumed, "a certificate request uses the token of the later license request up", drm.KindCertificate, drm.Widevine),
 		gate(faultQueryPlus, "a token in the query is percent-decoded once more, so that its plus signs become spaces", drm.KindLicense, ""),
 		gate(faultCustomData, "custom data is not looked at for a token", drm.KindLicense, drm.PlayReady),
 		gate(faultMissingGeneric, "the SOAP fault for a missing token does not say what is missing", drm.KindLicense, drm.PlayReady),
+		gate(faultRawForJSON, "DRMtoday: answers come raw where JSON was asked for", every, drm.Widevine),
 	}
 }

@@ -25,6 +25,8 @@ var providerScopes = map[string]struct {
 	"zero-skew":                  {},
 	"nbf-ignored":                {},
 	"aud-ignored":                {},
+	"token-reuse-accepted":       {},
+	"raw-when-json-asked":        {system: drm.Widevine},
 	"kid-not-bound":              {operation: drm.KindLicense},
 	"token-consumed-by-cert":     {drm.Widevine, drm.KindCertificate},
 	"query-plus-to-space":        {operation: drm.KindLicense},
@@ -52,6 +54,8 @@ func providerOddities() map[string]oddities {
 		"expressplay PlayReady": {func(t *testing.T) lab { return lab{Server: startPlayReady(t, fakes.Options{})} }, expressPlayPROddities},
 		"axinom Widevine":       {func(t *testing.T) lab { return startAxinom(t, drm.Widevine, fakes.Options{}) }, axinomOddities()},
 		"axinom PlayReady":      {func(t *testing.T) lab { return startAxinom(t, drm.PlayReady, fakes.Options{}) }, axinomPROddities()},
+		"drmtoday Widevine":     {func(t *testing.T) lab { return startDRMtoday(t, drm.Widevine, fakes.Options{}) }, drmTodayOddities()},
+		"drmtoday PlayReady":    {func(t *testing.T) lab { return startDRMtoday(t, drm.PlayReady, fakes.Options{}) }, drmTodayPROddities()},
 	}
 }
 
