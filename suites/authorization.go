@@ -32,7 +32,7 @@ func authorizationChecks() []Check {
 			Source: source,
 			Why:    "A header that is silently never sent goes unnoticed as long as the service does not insist on it, and then the keys are everybody's.",
 			Hint:   "Does the service insist on the token, and is its refusal one that the profile's errors know?",
-			Kills:  []Kill{{"auth-not-enforced", reports.Fail, reasonAccepted}},
+			Kills:  []Kill{{"auth-not-enforced", reports.Fail, reasonAccepted}, {"customdata-missing-generic", reports.Fail, reasonNotAuthorization}},
 			Run: func(e *Env) {
 				Require(e, HaveLicense)
 				e.refuseForToken(provider.ScenarioTokenMissing, e.takeLease(e.firstNeed()).WithoutToken())
@@ -142,7 +142,6 @@ func errorClass(x *Exchange) provider.ErrorClass {
 func isAuthorization(c provider.ErrorClass) bool {
 	return slices.Contains([]provider.ErrorClass{
 		provider.ErrorAuthMissing, provider.ErrorAuthMalformed, provider.ErrorAuthInvalid, provider.ErrorAuthExpired, provider.ErrorAuthReused,
-		provider.ErrorNotEntitled,
 	}, c)
 }
 
@@ -176,7 +175,9 @@ func escapedToken(e *Env) {
 	if len(places.Query) == 0 {
 		e.NotApplicable("the token is not in the query")
 	}
-	Require(e, HaveLicense)
+	if x := Require(e, HaveAnswer); !x.Granted() {
+		e.grantedElsewhere(x)
+	}
 	tries := maxTokens
 	if e.Profile.Billed() && e.Kind == Server {
 		tries = 1
@@ -197,6 +198,33 @@ func escapedToken(e *Env) {
 		return
 	}
 	e.Note("a token with characters that must be escaped: granted with every character of it percent-encoded")
+}
+
+// grantedElsewhere fails the check if the token is taken in another place than the query, where it is not: it must have been
+// changed on its way. Else the check is blocked.
+func (e *Env) grantedElsewhere(refused *Exchange) {
+	siblings, err := e.Profile.Siblings()
+	if err != nil {
+		e.block("prepare the other variants", &HarnessError{err})
+	}
+	for _, p := range siblings {
+		if len(p.TokenPlaces().Query) > 0 {
+			continue
+		}
+		if _, err := e.in(p).obtain(e.Platform, call{kind: drm.KindLicense}); err == nil {
+			e.Fail(Failure{Reason: reasonTokenEscaping, Step: "send the token in the query", Expected: "a license, as in the variant " + p.Variant,
+				Seen: fmt.Sprintf("HTTP %d without a license", refused.Status)})
+		}
+	}
+	e.block("obtain a license", refused.Usable())
+}
+
+// in returns the environment with another variant of the profile.
+func (e *Env) in(p *provider.Profile) *Env {
+	other, env := *e.Target, *e
+	other.Profile, other.Variant = p, p.Variant
+	env.Target = &other
+	return &env
 }
 
 func tokenUses(e *Env) {
@@ -240,12 +268,8 @@ func tokenPlaces(e *Env) {
 	}
 	var same []string
 	for _, p := range siblings {
-		other := *e.Target
-		other.Profile, other.Variant = p, p.Variant
 		step := "ask in the variant " + p.Variant
-		env := *e
-		env.Target = &other
-		x, err := env.obtain(e.Platform, call{kind: drm.KindLicense})
+		x, err := e.in(p).obtain(e.Platform, call{kind: drm.KindLicense})
 		if err != nil {
 			e.Fail(Failure{Reason: reasonVariantsDiffer, Step: step, Expected: "a license, as in the variant " + e.Variant, Seen: err.Error()})
 		}
