@@ -157,17 +157,27 @@ func (p *Profile) Unexpected(scenario string, r Reply) *Problem {
 	if !named {
 		return nil
 	}
+	return want.Unlike(r)
+}
+
+// Unlike returns how an answer departs from the outcome as far as that is seen in its status and class; nil if it does not.
+func (o Outcome) Unlike(r Reply) *Problem {
 	class := ErrorUnclassified
 	if r.Error != nil {
 		class = r.Error.Class
 	}
-	if (len(want.Status) == 0 || want.Status.Has(r.Status)) && (len(want.Class) == 0 || slices.Contains(want.Class, class)) {
+	if (len(o.Status) == 0 || o.Status.Has(r.Status)) && (len(o.Class) == 0 || slices.Contains(o.Class, class)) {
 		return nil
 	}
-	return &Problem{
-		Reason: ReasonScenario, Expected: fmt.Sprintf("HTTP %v of class %v, as the profile has it for %s", want.Status, want.Class, scenario),
-		Seen: fmt.Sprintf("HTTP %d of class %s", r.Status, class),
+	want := fmt.Sprintf("HTTP %v, as the profile says", o.Status)
+	if len(o.Class) > 0 {
+		want = fmt.Sprintf("HTTP %v of class %v, as the profile says", o.Status, o.Class)
 	}
+	seen := fmt.Sprintf("HTTP %d", r.Status)
+	if r.Class != ClassOK {
+		seen += fmt.Sprintf(" of class %s", class)
+	}
+	return &Problem{Reason: ReasonScenario, Expected: want, Seen: seen}
 }
 
 func (p *Profile) contentTypeProblem(header http.Header) *Problem {

@@ -131,7 +131,7 @@ func TestUnexpected(t *testing.T) {
 		seen     string
 	}{
 		{"token_missing", 400, "-2017", ""},
-		{"token_missing", 403, "no", "HTTP 403 of class unclassified"},
+		{"token_missing", 404, "no", "HTTP 404 of class unclassified"},
 		{"token_bad_signature", 503, "", "HTTP 503 of class server_transient"},
 		{"something_else", 503, "", ""},
 	} {

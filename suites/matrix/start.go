@@ -79,7 +79,6 @@ func StartPlayReadyWith(tb testing.TB, asset string, o fakes.PlayReadyOptions, t
 // variant, "" for none. Both end with the test.
 func StandIn(tb testing.TB, asset, id, variant string, faults ...string) (*fakes.StandIn, *suites.Target) {
 	tb.Helper()
-	loaded, options := prepare(tb, asset, faults)
 	text, err := fixtures.Profile(id)
 	if err != nil {
 		tb.Fatal(err)
@@ -88,22 +87,42 @@ func StandIn(tb testing.TB, asset, id, variant string, faults ...string) (*fakes
 	if err != nil {
 		tb.Fatal(err)
 	}
-	if profile, err = profile.WithVariant(variant); err != nil {
+	return StandInFor(tb, asset, profile, variant, faults...)
+}
+
+// StandInFor is [StandIn] for a profile of one's own.
+func StandInFor(tb testing.TB, asset string, profile *provider.Profile, variant string, faults ...string) (*fakes.StandIn, *suites.Target) {
+	tb.Helper()
+	loaded, options := prepare(tb, asset, faults)
+	values := map[string]string{}
+	environment := provider.Environment{
+		Budget: provider.NewBudget(1 << 30), Getenv: func(string) string { return "" },
+		Resolve: func(name string, v provider.Var) string { // the same value whenever the profile is bound
+			if _, known := values[name]; !known {
+				values[name] = provider.Invent(name, v)
+			}
+			return values[name]
+		},
+	}
+	named, err := profile.Bind(environment)
+	if err != nil {
 		tb.Fatal(err)
 	}
-	name, _, _ := strings.Cut(id, "-")
-	standIn, err := fakes.StartStandIn(context.WithoutCancel(tb.Context()), fakes.StandInOptions{Options: options, Provider: name})
+	name, _, _ := strings.Cut(profile.ID, "-")
+	standIn, err := fakes.StartStandIn(context.WithoutCancel(tb.Context()), fakes.StandInOptions{
+		Options: options, Provider: name, System: profile.DRM, Origins: named.Origins(), Account: named.Variables(),
+	})
 	if err != nil {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { _ = standIn.Close() })
 	fake := standIn.Server()
 	t := target(fake, loaded, profile, suites.NewClientVia(suites.RequestTimeout, standIn.DialContext, standIn.TLSConfig()))
-	t.Kind, t.Variant, t.Dial = suites.StandIn, variant, standIn.DialContext
-	t.Profile, err = profile.Bind(provider.Environment{
-		Vault: t.Vault, HTTP: t.Client, Clock: t.Clock, Budget: provider.NewBudget(1 << 30), Resolve: provider.Invent,
-		Getenv: func(string) string { return "" },
-	})
+	t.Kind, t.Variant, t.Dial, t.TLS = suites.StandIn, variant, standIn.DialContext, standIn.TLSConfig()
+	environment.Vault, environment.HTTP, environment.Clock = t.Vault, t.Client, t.Clock
+	if t.Profile, err = profile.Bind(environment); err == nil {
+		t.Profile, err = t.Profile.WithVariant(variant)
+	}
 	if err != nil {
 		tb.Fatal(err)
 	}
