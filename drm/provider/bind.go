@@ -101,6 +101,7 @@ type bound struct {
 	cache    *tokenCache
 	retry    Retry
 	urlKnown bool
+	named    names // by any template: nothing else is made for expressions
 }
 
 // Bind resolves the profile's variables and returns the profile bound to an environment; all errors are returned at once.
@@ -130,6 +131,10 @@ func (p *Profile) Bind(env Environment) (*Profile, error) {
 		own := *p.plan
 		own.needed = slices.Clone(p.plan.needed)
 		out.plan = &own
+		b.named.merge(own.all)
+		for _, t := range own.tokens {
+			b.named.merge(t.names)
+		}
 		errs = append(errs, out.bindTokens(env)...)
 	}
 	if len(errs) == 0 && out.dynamic() {
@@ -187,7 +192,11 @@ func (p *Profile) bindTokens(env Environment) []error {
 		case env.HTTPWith == nil:
 			errs = append(errs, fmt.Errorf("token %s has tls of its own, which cannot be had here", t.ID))
 		default:
-			own.client = tokenClient(env.HTTPWith(config))
+			given := env.HTTPWith(config)
+			if given == nil {
+				errs = append(errs, fmt.Errorf("token %s has tls of its own, and there is no client for it", t.ID))
+			}
+			own.client = tokenClient(given)
 		}
 	}
 	if p.Unverified() && !env.Insecure {

@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"encoding/base64"
 	"encoding/hex"
+	"slices"
 	"strings"
 )
 
@@ -131,7 +132,7 @@ func (v *validator) body(tokens map[string]tokenShape) *bodyPlan {
 
 func (b *bodyPlan) namesChallenge() bool {
 	for _, t := range b.templates() {
-		if strings.Contains(t.text, "challenge") {
+		if t.names.challenge || slices.Contains(t.names.inputs, "challenge") {
 			return true
 		}
 	}

@@ -36,6 +36,21 @@ func (b *bound) exprEnv(tokens map[string]outputs, in inputs) map[string]any {
 	for id, outputs := range tokens {
 		values[id] = outputs.clear()
 	}
+	env := map[string]any{"var": vars, "token": values, "now": in.now, "uuid": in.uuid}
+	if b.named.run {
+		env["run"] = map[string]any{"id": b.env.RunID}
+	}
+	if b.named.fresh {
+		env["req"] = map[string]any{"seq": int(in.seq)}
+	}
+	if b.named.namesContent() {
+		env["input"] = in.exprInput()
+	}
+	return env
+}
+
+// exprInput returns what expressions see of lease and message.
+func (in *inputs) exprInput() map[string]any {
 	input := map[string]any{
 		"content_id": in.need.ContentID, "challenge": in.msg.Body, "challenge_kind": string(in.msg.Kind),
 		"kids": make([][]byte, len(in.kids)), "keys": make([]keyInput, len(in.kids)), "kid": []byte(nil),
@@ -48,10 +63,7 @@ func (b *bound) exprEnv(tokens map[string]outputs, in inputs) map[string]any {
 	if len(in.kids) > 0 {
 		input["kid"] = in.kids[0][:]
 	}
-	return map[string]any{
-		"var": vars, "token": values, "input": input, "now": in.now, "uuid": in.uuid,
-		"run": map[string]any{"id": b.env.RunID}, "req": map[string]any{"seq": int(in.seq)},
-	}
+	return input
 }
 
 // clear returns the values as expressions see them.

@@ -29,7 +29,10 @@ type filter struct {
 const omitempty = "omitempty"
 
 // pathFilters are the filters whose arguments may be paths.
-var pathFilters = []string{"default", "hmac_sha256", "aes_cbc", "kw_wrap"}
+var pathFilters = append([]string{"default"}, keyFilters...)
+
+// keyFilters are those whose first argument is a key.
+var keyFilters = []string{"hmac_sha256", "aes_cbc", "kw_wrap"}
 
 // filters returns the functions of sheet providers.md §4.1.
 func filters() []filter {

@@ -21,7 +21,7 @@ import (
 // names says what a template depends on.
 type names struct {
 	vars, tokens, inputs []string
-	now                  bool
+	now, run, challenge  bool // challenge: the key request as it stands in a body
 	fresh                bool // another value each time: uuid or req.seq
 	secret               bool
 }
@@ -31,6 +31,7 @@ func (n *names) merge(o names) {
 	n.tokens = append(n.tokens, o.tokens...)
 	n.inputs = append(n.inputs, o.inputs...)
 	n.now, n.fresh, n.secret = n.now || o.now, n.fresh || o.fresh, n.secret || o.secret
+	n.run, n.challenge = n.run || o.run, n.challenge || o.challenge
 }
 
 // note keeps what a path starts with.
@@ -48,6 +49,10 @@ func (n *names) note(path []any) {
 		n.inputs = append(n.inputs, name)
 	case "now":
 		n.now = true
+	case "run":
+		n.run = true
+	case "challenge":
+		n.challenge = true
 	case "uuid", "req":
 		n.fresh = true
 	}
@@ -142,7 +147,10 @@ func (s *scope) inspectCall(c *ast.CallNode, n *names) error {
 	if !slices.Contains(filterNames(), id.Value) {
 		return errors.Join(unknownFilter(id.Value), s.inspectNode(c.Arguments[0], n))
 	}
-	for _, a := range c.Arguments[1:] {
+	for i, a := range c.Arguments[1:] {
+		if text, literal := a.(*ast.StringNode); literal && i == 0 && slices.Contains(keyFilters, id.Value) && !strings.HasPrefix(text.Value, "FAKE") {
+			return fmt.Errorf("%s: a secret must not stand in a profile: name a variable with secret: true; only text that begins with FAKE may", id.Value)
+		}
 		if err := s.inspectArgument(id.Value, a, n); err != nil {
 			return err
 		}

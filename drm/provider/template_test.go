@@ -12,7 +12,7 @@ import (
 func testScope() (*scope, map[string]any) {
 	vars := map[string]Var{"HOST": {}, "LEVEL": {Default: 3}, "ON": {Default: true}, "EMPTY": {}, "SECRET": {Secret: true}}
 	s := newScope(vars, map[string]tokenShape{"ep": {outputs: []string{"url", "value"}}, "open": {outputs: []string{"value"}, public: true}}, true)
-	b := &bound{env: Environment{RunID: "run-1"}, vars: map[string]any{"HOST": "a b|c", "LEVEL": 3, "ON": true, "EMPTY": "", "SECRET": secret.New([]byte("FAKE-secret"))}}
+	b := &bound{named: names{inputs: []string{"kid"}, run: true, fresh: true}, env: Environment{RunID: "run-1"}, vars: map[string]any{"HOST": "a b|c", "LEVEL": 3, "ON": true, "EMPTY": "", "SECRET": secret.New([]byte("FAKE-secret"))}}
 	kid := drm.KID{0: 0xab, 15: 0xff}
 	env := b.exprEnv(map[string]outputs{
 		"ep": {"url": secret.New([]byte("https://x")), "value": secret.New([]byte("tok"))}, "open": {"value": secret.New([]byte("public"))},
