@@ -2,7 +2,9 @@ package provider
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"time"
@@ -52,7 +54,9 @@ func (p *Profile) TokenTraits() TokenTraits {
 		traits.Signed = traits.Signed || t.jwt != nil || t.signed != nil
 		traits.JWT = traits.JWT || t.jwt != nil
 		for _, tpl := range t.timed() {
-			traits.note(tpl)
+			for _, part := range tpl.parts {
+				traits.note(part)
+			}
 		}
 		if t.jwt != nil {
 			traits.Identity = append(traits.Identity, t.jwt.Identity...)
@@ -65,13 +69,12 @@ func (p *Profile) TokenTraits() TokenTraits {
 }
 
 // note keeps when a time of a token lies.
-func (t *TokenTraits) note(tpl *template) {
-	offset := tpl.offset()
+func (t *TokenTraits) note(p part) {
 	switch {
-	case tpl.ends() && (!t.Ends || offset < t.EndOffset):
-		t.Ends, t.EndOffset = true, offset
-	case !tpl.ends() && (!t.Begins || offset > t.BeginOffset):
-		t.Begins, t.BeginOffset = true, offset
+	case p.ends() && (!t.Ends || p.offset < t.EndOffset):
+		t.Ends, t.EndOffset = true, p.offset
+	case p.now && !p.ends() && (!t.Begins || p.offset > t.BeginOffset):
+		t.Begins, t.BeginOffset = true, p.offset
 	}
 }
 
@@ -85,9 +88,28 @@ func (p *Profile) ForgedLease(ctx context.Context, need Need, f Forgery) (*Lease
 	return lease, nil
 }
 
-// forgeable reports whether the token is made here.
+// forgeable reports whether the token is made here, and sent with requests: what only a token service gets stays right.
 func (t *tokenPlan) forgeable() bool {
-	return t.jwt != nil || t.signed != nil || t.Source == "template"
+	return t.sent && (t.jwt != nil || t.signed != nil || t.Source == "template")
+}
+
+// markForged works out which of the needed tokens are sent with requests, as they are or inside of others that are made here,
+// and which of all are made of one that can be forged.
+func (l *plan) markForged(direct []string) {
+	sent := slices.Clone(direct)
+	for _, t := range slices.Backward(l.needed) {
+		t.sent = slices.Contains(sent, t.ID)
+		if t.sent && t.http == nil && t.command == nil {
+			sent = append(sent, t.names.tokens...)
+		}
+	}
+	var forged []string
+	for _, t := range l.needed {
+		t.forged = t.forgeable() || slices.ContainsFunc(t.names.tokens, func(id string) bool { return slices.Contains(forged, id) })
+		if t.forged {
+			forged = append(forged, t.ID)
+		}
+	}
 }
 
 // timed returns the token's templates that name now.
@@ -98,20 +120,28 @@ func (t *tokenPlan) timed() []*template {
 // forgery is a [Forgery] on its way through templates; nil changes nothing.
 type forgery struct{ Forgery }
 
+// of returns the forgery as far as it is one of the token.
+func (f *forgery) of(t *tokenPlan) *forgery {
+	if !t.forgeable() {
+		return nil
+	}
+	return f
+}
+
 var addedTime = regexp.MustCompile(`add\(\s*["'\x60]?\s*([+-]?[0-9][0-9a-z.]*)`)
 
-// offset returns how long after now a template's time lies.
-func (t *template) offset() time.Duration {
+// offsetOf returns how long after now an expression's time lies.
+func offsetOf(expression string) time.Duration {
 	var sum time.Duration
-	for _, m := range addedTime.FindAllStringSubmatch(t.text, -1) {
-		d, _ := time.ParseDuration(m[1]) // the template was checked when it was read
+	for _, m := range addedTime.FindAllStringSubmatch(expression, -1) {
+		d, _ := time.ParseDuration(m[1]) // the compiler has checked it
 		sum += d
 	}
 	return sum
 }
 
-// ends reports whether a template of now is a time to come.
-func (t *template) ends() bool { return t.offset() > 0 }
+// ends reports whether a template names a time to come.
+func (t *template) ends() bool { return slices.ContainsFunc(t.parts, part.ends) }
 
 // eval evaluates a leaf of JSON.
 func (f *forgery) eval(j *jsonTemplate, env map[string]any) (any, bool, error) {
@@ -120,7 +150,9 @@ func (f *forgery) eval(j *jsonTemplate, env map[string]any) (any, bool, error) {
 	}
 	value, drop, err := f.evalTimed(j.leaf, env)
 	if text, ok := value.(string); ok && f.Identity != "" && j.path == f.Identity {
-		value = alterLast(text)
+		if value = alterLast(text); value == text {
+			return nil, false, fmt.Errorf("the claim %s has no other value", f.Identity)
+		}
 	}
 	return value, drop, err
 }
@@ -142,12 +174,19 @@ func (f *forgery) evalTimed(t *template, env map[string]any) (any, bool, error) 
 	switch {
 	case !t.names.now:
 		return t.eval(env)
-	case t.ends() && f.NoEnd:
+	case t.ends() && f.NoEnd && len(t.parts) == 1:
 		return nil, true, nil
-	case t.ends():
-		return t.evalAt(env, now.Add(f.End))
+	case t.ends() && f.NoEnd:
+		return nil, false, errors.New("a time cannot be left out of text")
 	}
-	return t.evalAt(env, now.Add(f.Begin))
+	begin, end := maps.Clone(env), maps.Clone(env)
+	begin["now"], end["now"] = now.Add(f.Begin), now.Add(f.End)
+	return t.evalWith(func(p *part) map[string]any {
+		if p.ends() {
+			return end
+		}
+		return begin
+	})
 }
 
 // key returns the key to sign with: another one of the same length where that is forged.
@@ -160,6 +199,16 @@ func (f *forgery) key(right []byte) []byte {
 		other[i] = b ^ 0x55
 	}
 	return other
+}
+
+// timesOnly returns the forgery without its claim, which is one of what is signed.
+func (f *forgery) timesOnly() *forgery {
+	if f == nil {
+		return nil
+	}
+	times := *f
+	times.Identity = ""
+	return &times
 }
 
 // unsigned reports whether the signature is to be left out.

@@ -5,7 +5,6 @@ import (
 	"maps"
 	"reflect"
 	"slices"
-	"time"
 )
 
 // jsonTemplate is JSON with templates as leaves.
@@ -223,11 +222,4 @@ func (v *validator) each(s *scope, path, inside string, n *node) *eachTemplate {
 	}
 	out.do = v.jsonAt(s.with(as.text, &item), join(path, "$do"), inside, do)
 	return out
-}
-
-// evalAt is eval with another time.
-func (t *template) evalAt(env map[string]any, at time.Time) (any, bool, error) {
-	other := maps.Clone(env)
-	other["now"] = at
-	return t.eval(other)
 }

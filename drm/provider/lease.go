@@ -172,16 +172,23 @@ func (p *Profile) addCustomData(lease *Lease) error {
 
 // rehearse builds a request once, so that everything that can go wrong with the lease's values goes wrong here.
 func (p *Profile) rehearse(lease *Lease) error {
-	r := p.Build(lease, drm.Message{Kind: drm.KindLicense}, At{Now: lease.state.clock.Now()})
+	if err := p.rehearsePost(lease, drm.KindLicense, "request.url"); err != nil || p.plan.certificateURL == nil {
+		return err
+	}
+	return p.rehearsePost(lease, drm.KindCertificate, "certificate.url")
+}
+
+func (p *Profile) rehearsePost(lease *Lease, kind drm.Kind, path string) error {
+	r := p.Build(lease, drm.Message{Kind: kind}, At{Now: lease.state.clock.Now()})
 	if r.err != nil {
 		return r.err
 	}
 	u, err := parseEndpoint(r.URL)
 	if err != nil {
-		return fmt.Errorf("request.url: %w", err)
+		return fmt.Errorf("%s: %w", path, err)
 	}
 	if !isSecure(u) && !p.bound.env.Insecure {
-		return errors.New("request.url: is plain http to another machine")
+		return fmt.Errorf("%s: is plain http to another machine", path)
 	}
 	return nil
 }
@@ -203,7 +210,7 @@ type At struct {
 }
 
 // Build makes the HTTP request for a message. It is pure: the same arguments make the same request, as long as its
-// randomness is given. A request that cannot be made, because the profile is not bound or has no lease, says so when it is
+// randomness is given; signatures of ES256, PS256 and rsa_pss have randomness of their own. A request that cannot be made, because the profile is not bound or has no lease, says so when it is
 // sent ([Request.HTTP]).
 func (p *Profile) Build(lease *Lease, m drm.Message, at At) *Request {
 	r := &Request{
@@ -246,7 +253,7 @@ func (p *Profile) build(r *Request, lease *Lease, m drm.Message, at At) error {
 		if !t.late() {
 			continue
 		}
-		values, err := p.bound.local(t, rendering{env: env, forge: s.forge, spoil: lease.tampering})
+		values, err := p.bound.local(t, rendering{env: env, forge: s.forge.of(t), spoil: lease.tampering})
 		if err != nil {
 			return err
 		}
@@ -295,7 +302,7 @@ func (l *plan) attach(r *Request, env map[string]any, p *Profile, how tampering,
 		}
 	}
 	address, _, err := u.evalText(env)
-	if err == nil && len(l.carriers()) == 0 && !l.customCarries() && !l.bodyCarries() {
+	if err == nil && len(u.names.tokens) > 0 && len(l.carriers()) == 0 && !l.customCarries() && !l.bodyCarries() {
 		address, err = how.spoilURL(address)
 	}
 	if err != nil {
@@ -317,6 +324,9 @@ func (l *plan) attach(r *Request, env map[string]any, p *Profile, how tampering,
 	}
 	r.Header = http.Header{"Content-Type": {contentType}}
 	headers := how.spoil(l.headers)
+	if l.contentType.secret() {
+		r.secretHeaders = append(r.secretHeaders, "Content-Type")
+	}
 	for _, p := range headers {
 		if p.secret {
 			r.secretHeaders = append(r.secretHeaders, p.name)

@@ -44,6 +44,8 @@ type tokenPlan struct {
 	located map[string]*locator // the outputs of a JSON file
 	names   names
 	client  *http.Client // of a bound profile
+
+	sent, forged bool // see markForged
 }
 
 // templates returns those of the source.
@@ -79,12 +81,14 @@ func (l *plan) finish(p *Profile) {
 		}
 	}
 	l.dynamic = l.dynamic || l.customData != nil || len(l.query)+len(l.headers)+len(p.Vars)+len(p.Tokens) > 0
+	direct := slices.Clone(l.all.tokens)
 	for _, t := range slices.Backward(l.tokens) {
 		if slices.Contains(l.all.tokens, t.ID) {
 			l.needed = append([]*tokenPlan{t}, l.needed...)
 			l.all.merge(t.names)
 		}
 	}
+	l.markForged(direct)
 }
 
 func (l *plan) requestTemplates() []*template {
@@ -160,8 +164,8 @@ func encodeQuery(address, shown string, ps []param, env map[string]any, how quer
 		if drop {
 			continue
 		}
-		if how == encodeVerbatim && strings.ContainsFunc(value, outsideURL) {
-			return "", "", fmt.Errorf("the value of query parameter %s holds what cannot stand in a URL", p.name)
+		if how == encodeVerbatim && strings.ContainsFunc(p.name+value, outsideURL) {
+			return "", "", fmt.Errorf("query parameter %s holds what cannot stand in a URL", p.name)
 		}
 		address += separator(address) + how.escape(p.name) + "=" + how.escape(value)
 		if p.secret {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"time"
 
 	"github.com/expr-lang/expr"
 	"github.com/expr-lang/expr/vm"
@@ -26,7 +27,13 @@ type template struct {
 type part struct {
 	literal string
 	program *vm.Program
+
+	now    bool          // the expression names now
+	offset time.Duration // and lies so long after it
 }
+
+// ends reports whether the expression is a time to come.
+func (p part) ends() bool { return p.now && p.offset > 0 }
 
 // constant reports whether the template holds no expression.
 func (t *template) constant() bool {
@@ -74,22 +81,24 @@ func (s *scope) compile(text string, into landing) (*template, error) {
 			t.parts = append(t.parts, part{literal: c.text})
 			continue
 		}
-		program, err := s.compileExpr(t, c.text, len(chunks) == 1, into)
+		var n names
+		program, err := s.compileExpr(t, &n, c.text, len(chunks) == 1, into)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("${%s}: %w", c.text, err))
 		}
-		t.parts = append(t.parts, part{program: program})
+		t.names.merge(n)
+		t.parts = append(t.parts, part{program: program, now: n.now, offset: offsetOf(c.text)})
 	}
 	return t, errors.Join(errs...)
 }
 
-func (s *scope) compileExpr(t *template, source string, alone bool, into landing) (*vm.Program, error) {
+func (s *scope) compileExpr(t *template, n *names, source string, alone bool, into landing) (*vm.Program, error) {
 	code, omit := normalize(source)
 	if omit && !alone {
 		return nil, errors.New("omitempty needs a leaf of its own: nothing may stand beside the expression")
 	}
 	t.omitempty = t.omitempty || omit
-	if err := s.inspect(code, &t.names); err != nil {
+	if err := s.inspect(code, n); err != nil {
 		return nil, err
 	}
 	program, err := expr.Compile(code, s.options...)
@@ -133,8 +142,13 @@ func (l landing) takes(t reflect.Type) error {
 
 // eval returns the value of a template: string, int, bool or []byte; drop says that the leaf is to be left out.
 func (t *template) eval(env map[string]any) (value any, drop bool, err error) {
+	return t.evalWith(func(*part) map[string]any { return env })
+}
+
+// evalWith is eval with an environment for each part.
+func (t *template) evalWith(env func(*part) map[string]any) (value any, drop bool, err error) {
 	if len(t.parts) == 1 && t.parts[0].program != nil {
-		v, err := expr.Run(t.parts[0].program, env)
+		v, err := expr.Run(t.parts[0].program, env(&t.parts[0]))
 		if err != nil {
 			return nil, false, t.evalError(err)
 		}
@@ -145,12 +159,12 @@ func (t *template) eval(env map[string]any) (value any, drop bool, err error) {
 		return v, empty && t.omitempty, nil
 	}
 	var b strings.Builder
-	for _, p := range t.parts {
+	for i, p := range t.parts {
 		if p.program == nil {
 			b.WriteString(p.literal)
 			continue
 		}
-		v, err := expr.Run(p.program, env)
+		v, err := expr.Run(p.program, env(&t.parts[i]))
 		if err != nil {
 			return nil, false, t.evalError(err)
 		}

@@ -77,7 +77,7 @@ func (c *cached) fresh(now time.Time, t *tokenPlan) bool {
 
 // token returns the outputs of a step, shared ones if its scope allows, and when they expire (zero: never).
 func (b *bound) token(ctx context.Context, t *tokenPlan, have map[string]outputs, in inputs) (outputs, time.Time, error) {
-	if t.Scope != "run" && t.Scope != "content" || in.forge != nil && t.forgeable() {
+	if t.Scope != "run" && t.Scope != "content" || in.forge != nil && t.forged {
 		return b.mint(ctx, t, have, in)
 	}
 	key := t.ID
@@ -112,7 +112,7 @@ func (b *bound) mint(ctx context.Context, t *tokenPlan, have map[string]outputs,
 		values, err = b.run(ctx, t, env)
 	default:
 		if err = b.spend(t); err == nil {
-			values, err = b.local(t, rendering{env: env, forge: in.forge})
+			values, err = b.local(t, rendering{env: env, forge: in.forge.of(t)})
 		}
 	}
 	if err != nil {
@@ -122,6 +122,9 @@ func (b *bound) mint(ctx context.Context, t *tokenPlan, have map[string]outputs,
 		for _, name := range keysSorted(values) {
 			b.env.Vault.Add(t.ID+"."+name, values[name])
 		}
+	}
+	if in.forge != nil && t.forged {
+		return values, time.Time{}, nil // it must be sent however wrong its times are
 	}
 	expires, err := t.expires(values, in.now)
 	if err != nil {

@@ -37,7 +37,7 @@ func (s *signedPlan) sign(r rendering) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	out := rendering{env: maps.Clone(r.env)}
+	out := rendering{env: maps.Clone(r.env), forge: r.forge.timesOnly()}
 	out.env["inner_bytes"], out.env["signature"] = inner, signature
 	if r.spoil != untampered {
 		out.env["signature"] = r.spoil.spoilSignature(signature)

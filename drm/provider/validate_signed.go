@@ -2,6 +2,7 @@ package provider
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -22,7 +23,7 @@ func (v *validator) tokenJWT(path string, j *TokenJWT, s *scope) *jwtPlan {
 			v.bad(path+".header.alg", "is the key alg of the token")
 		}
 	}
-	if j.Claims == nil || j.Claims.root.kind != nodeMap || len(j.Claims.root.fields) == 0 {
+	if j.Claims == nil || j.Claims.root.kind != nodeMap || len(j.Claims.root.fields) == 0 || j.Claims.root.get("$each") != nil {
 		v.bad(path+".claims", "want claims, each with its value")
 		return out
 	}
@@ -94,7 +95,7 @@ func (v *validator) identity(path string, named []string, claims *jsonTemplate) 
 	var all []string
 	var walk func(j *jsonTemplate)
 	walk = func(j *jsonTemplate) {
-		if j.leaf != nil {
+		if j.leaf != nil && j.leaf.out.Kind() == reflect.String {
 			all = append(all, j.path)
 		}
 		for _, c := range j.children {
