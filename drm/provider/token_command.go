@@ -64,6 +64,7 @@ func (c *commandPlan) output(ctx context.Context, path string, env map[string]an
 	}
 	command := exec.CommandContext(ctx, argv[0], argv[1:]...) //nolint:gosec // the profile's, with the user's leave
 	command.WaitDelay = time.Second
+	ownGroup(command)
 	command.Env = []string{"PATH=" + path}
 	for _, p := range c.env {
 		value, drop, err := p.text(env)
@@ -86,12 +87,16 @@ func (c *commandPlan) output(ctx context.Context, path string, env map[string]an
 	err := command.Run()
 	var exit *exec.ExitError
 	switch {
+	case errors.Is(ctx.Err(), context.Canceled):
+		return nil, fmt.Errorf("the command %s was stopped: %w", argv[0], ctx.Err())
 	case ctx.Err() != nil:
 		return nil, fmt.Errorf("the command %s did not end within %v", argv[0], c.Timeout)
+	case out.over: // which ends most commands with a signal
+		return nil, fmt.Errorf("the command %s wrote more than %d bytes", argv[0], maxToken)
 	case errors.As(err, &exit):
 		return nil, fmt.Errorf("the command %s ended with %s", argv[0], exit.ProcessState)
-	case out.over:
-		return nil, fmt.Errorf("the command %s wrote more than %d bytes", argv[0], maxToken)
+	case errors.Is(err, exec.ErrWaitDelay):
+		return nil, fmt.Errorf("the command %s ended and left a process behind that keeps its output open", argv[0])
 	case err != nil:
 		return nil, fmt.Errorf("the command %s cannot be run: %w", argv[0], err)
 	}
