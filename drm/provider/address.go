@@ -60,6 +60,9 @@ func (p *Profile) Secure() bool {
 				return false
 			}
 		}
+		if u := p.plan.certificateURL; u != nil && !u.startsSecure() {
+			return false
+		}
 		if u := p.plan.url; u != nil && !u.constant() && !p.urlBound() {
 			return u.startsSecure()
 		}
@@ -94,7 +97,7 @@ func hostPort(u *url.URL) string {
 }
 
 // Origins returns scheme, host and port of every URL that a bound profile names, each once, e.g. https://license.example:443:
-// the token services' and the license server's. One that only a token names is not known before there is one.
+// the token services', the license server's and that of a certificate. One that only a token names is not known before there is one.
 func (p *Profile) Origins() []string {
 	var origins []string
 	add := func(address string) {
@@ -111,6 +114,11 @@ func (p *Profile) Origins() []string {
 			if address, _, err := t.http.url.evalText(env); err == nil {
 				add(address)
 			}
+		}
+	}
+	if p.plan != nil && p.bound != nil && p.plan.certificateURL != nil && len(p.plan.certificateURL.names.tokens) == 0 {
+		if address, _, err := p.plan.certificateURL.evalText(p.bound.exprEnv(nil, inputs{})); err == nil {
+			add(address)
 		}
 	}
 	if _, err := p.Endpoint(); err == nil {

@@ -59,6 +59,8 @@ func (p *Profile) Redirected(r *Request, status int, header http.Header, hops in
 	switch {
 	case from.Scheme == "https" && to.Scheme == "http":
 		return nil, errors.New("the redirect leads from https to http")
+	case isSecure(from) && !isSecure(to):
+		return nil, errors.New("the redirect leads to plain http on another machine")
 	case r.secretBody:
 		return nil, errors.New("the redirect leads to another host, and the body holds a token")
 	}
@@ -66,11 +68,14 @@ func (p *Profile) Redirected(r *Request, status int, header http.Header, hops in
 	return next, nil
 }
 
+// ownHeaders say what a key request is, whoever gets it.
+var ownHeaders = []string{"Content-Type", "Content-Encoding", "SOAPAction", "Accept"}
+
 // foreignHeader returns the headers that may go to another host.
 func (p *Profile) foreignHeader(r *Request) http.Header {
 	header := r.Header.Clone()
 	for name := range header {
-		own := strings.EqualFold(name, "Content-Type") || strings.EqualFold(name, "SOAPAction") || strings.EqualFold(name, "Accept")
+		own := slices.ContainsFunc(ownHeaders, func(own string) bool { return strings.EqualFold(name, own) })
 		if slices.Contains(r.secretHeaders, name) || !own && !p.Redirects.KeepHeadersCrossOrigin {
 			delete(header, name)
 		}

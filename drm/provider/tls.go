@@ -66,9 +66,10 @@ func (t TLS) clientCertificate() (tls.Certificate, error) {
 	return certificate, nil
 }
 
-// pinned accepts a connection one of whose certificates is pinned.
+// pinned accepts a connection if a certificate of its chain is pinned. Only the chain that was verified counts (RFC 7469 §2.6): a
+// server can send any certificate beside it.
 func (t TLS) pinned(s tls.ConnectionState) error {
-	for _, c := range s.PeerCertificates {
+	for _, c := range slices.Concat(s.VerifiedChains...) {
 		sum := sha256.Sum256(c.RawSubjectPublicKeyInfo)
 		if slices.Contains(t.PinSHA256, base64.StdEncoding.EncodeToString(sum[:])) {
 			return nil

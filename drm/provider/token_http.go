@@ -129,9 +129,12 @@ func (b *bound) follow(t *tokenPlan, request *http.Request) (*http.Response, err
 		}
 		_ = response.Body.Close()
 		to, err := request.URL.Parse(location)
+		if err == nil {
+			_, err = parseEndpoint(to.String())
+		}
 		switch other := err == nil && !sameOrigin(to, request.URL); {
 		case err != nil:
-			return nil, &redirectError{response.StatusCode, "its Location is no URL"}
+			return nil, &redirectError{response.StatusCode, "its Location is no URL of http or https"}
 		case hops >= maxTokenRedirects:
 			return nil, &redirectError{response.StatusCode, fmt.Sprintf("has done so %d times already", hops)}
 		case other && t.HTTP.Redirects == "same_origin":

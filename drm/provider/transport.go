@@ -114,8 +114,14 @@ func isTLS(err error) bool {
 		hostname    x509.HostnameError
 		invalid     x509.CertificateInvalidError
 	)
-	return errors.As(err, &certificate) || errors.As(err, &record) || errors.As(err, &alert) ||
+	return errors.Is(err, errPin) || isAlert(err) || errors.As(err, &certificate) || errors.As(err, &record) || errors.As(err, &alert) ||
 		errors.As(err, &unknown) || errors.As(err, &hostname) || errors.As(err, &invalid)
+}
+
+// isAlert reports whether an error is the other side's alert or the library's own: their types are not exported.
+func isAlert(err error) bool {
+	var remote *net.OpError
+	return errors.As(err, &remote) && strings.HasSuffix(remote.Op, " error") || strings.HasPrefix(err.Error(), "tls: ")
 }
 
 // maxSeen bounds the text of an error, in bytes.

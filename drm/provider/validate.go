@@ -148,6 +148,11 @@ func (v *validator) certificate(outputs map[string]tokenShape) {
 	}
 	if c.URL != "" {
 		v.p.plan.certificateURL = v.template(newScope(v.p.Vars, outputs, true), "certificate.url", c.URL, intoText)
+		if u := v.p.plan.certificateURL; u != nil && u.constant() {
+			if _, err := parseEndpoint(u.literalStart()); err != nil {
+				v.bad("certificate.url", "%s", err)
+			}
+		}
 	}
 }
 
