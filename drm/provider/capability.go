@@ -3,6 +3,7 @@ package provider
 import (
 	"slices"
 
+	"keyflow/drm"
 	"keyflow/drm/nearest"
 )
 
@@ -40,7 +41,7 @@ var hdcpVersions = []string{"none", "v1", "v2", "v2.1", "v2.2", "v2.3"}
 
 // PromiseOf returns what the contract says of licenses for a track label: of the label, or else of every track.
 func (p *Profile) PromiseOf(label string) (Promise, bool) {
-	for _, key := range []string{label, "*"} {
+	for _, key := range []string{label, "*", ""} {
 		if promise, ok := p.Promises[key]; ok {
 			return promise, true
 		}
@@ -54,8 +55,12 @@ func (v *validator) promises() {
 		if promise.HDCP != "" {
 			oneOf(v, path+".hdcp", promise.HDCP, hdcpVersions...)
 		}
-		if promise.SecurityLevel < 0 {
-			v.bad(path+".security_level", "want a level above zero, seen %d", promise.SecurityLevel)
+		low, high := 1, 5
+		if v.p.DRM == drm.PlayReady {
+			low, high = 150, 3000
+		}
+		if level := promise.SecurityLevel; level != 0 && (level < low || level > high) {
+			v.bad(path+".security_level", "want a level of %s, %d to %d, seen %d", v.p.DRM, low, high, level)
 		}
 	}
 }

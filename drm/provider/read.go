@@ -61,7 +61,7 @@ const (
 func (p *Profile) Read(kind drm.Kind, status int, header http.Header, body []byte) Reply {
 	in := place{status, header, body}
 	r := Reply{Status: status, Body: body, Class: p.classify(status, header, body), Metadata: p.metadata(in)}
-	if r.Class == ClassOK {
+	if r.Class == ClassOK && (kind != drm.KindCertificate || p.Certificate.Wrap != "raw") {
 		license, problem := p.unwrap(kind, in)
 		r.Body = license
 		if problem != nil {
@@ -140,7 +140,11 @@ func (p *Profile) statusProblem(status int, body []byte) Problem {
 
 // readable returns the start of a refusal's body if it is text: a service's own words say most about what is wrong.
 func readable(body []byte) string {
-	text := strings.Join(strings.Fields(string(body[:min(len(body), maxSeen)])), " ")
+	end := min(len(body), maxSeen)
+	for end < len(body) && end > maxSeen-utf8.UTFMax && !utf8.RuneStart(body[end]) { // not in the middle of a character
+		end--
+	}
+	text := strings.Join(strings.Fields(string(body[:end])), " ")
 	if strings.ContainsFunc(text, func(r rune) bool { return r == utf8.RuneError || !unicode.IsPrint(r) }) {
 		return ""
 	}

@@ -2,6 +2,7 @@ package provider
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -83,11 +84,14 @@ func (j *jwtPlan) signingKey(r rendering) (any, error) {
 	return key, err
 }
 
-// jwtEnd returns the time in a JWT's claim exp, zero if it has none.
+// jwtEnd returns the time in a JWT's claim exp, zero if it has none. Other claims may have forms that the library refuses.
 func jwtEnd(token secret.Bytes) time.Time {
-	var claims jwt.RegisteredClaims
-	if _, _, err := jwt.NewParser().ParseUnverified(string(token.Reveal()), &claims); err != nil || claims.ExpiresAt == nil {
+	parts := strings.Split(string(token.Reveal()), ".")
+	var claims struct {
+		Exp *jwt.NumericDate `json:"exp"`
+	}
+	if text, err := base64.RawURLEncoding.DecodeString(parts[min(1, len(parts)-1)]); err != nil || json.Unmarshal(text, &claims) != nil || claims.Exp == nil {
 		return time.Time{}
 	}
-	return claims.ExpiresAt.Time
+	return claims.Exp.Time
 }

@@ -45,6 +45,9 @@ func (v *validator) matcher(at string, m Matcher) matcher {
 		if !fieldName.MatchString(name) {
 			v.bad(where, "is no header name")
 		}
+		if w.Header[name] == "" {
+			v.bad(where, "want a regular expression; ^$ matches a header that is missing")
+		}
 		if re := v.regex(where, w.Header[name]); re != nil {
 			if c.header == nil {
 				c.header = map[string]*regexp.Regexp{}
@@ -67,6 +70,9 @@ func (v *validator) matcher(at string, m Matcher) matcher {
 func (v *validator) jsonMatch(where, path string, want any) jsonMatch {
 	j := jsonMatch{path: path, steps: v.jsonSteps(where, path), exact: fmt.Sprint(want)}
 	if text, ok := want.(string); ok {
+		if text == "" {
+			v.bad(where, "want a regular expression, a number, true or false; .* matches any text")
+		}
 		j.want = v.regex(where, text)
 	}
 	return j

@@ -91,6 +91,7 @@ func (v *validator) token(path string, t *Token, s *scope) *tokenPlan {
 	if t.Value != "" {
 		out.value = v.template(s, path+".value", t.Value, intoText)
 		v.static(path+".value", t, out.value)
+		v.public(path, t, out.value)
 	}
 	if t.File != nil {
 		v.tokenFile(path+".file", t.File, out)
@@ -113,6 +114,11 @@ func (v *validator) token(path string, t *Token, s *scope) *tokenPlan {
 			if t.HTTP != nil || t.Command != nil {
 				v.early(path, tpl)
 			}
+		}
+	}
+	for _, made := range v.p.plan.tokens {
+		if made.late() && slices.Contains(out.names.tokens, made.ID) { // then so is this one
+			out.names.inputs = append(out.names.inputs, "challenge")
 		}
 	}
 	v.sharing(path, t, out.names)
@@ -182,6 +188,13 @@ func (v *validator) tokenFile(path string, f *TokenFile, out *tokenPlan) {
 func (v *validator) static(path string, t *Token, value *template) {
 	if value != nil && value.constant() && !t.Public && !strings.HasPrefix(t.Value, "FAKE") {
 		v.bad(path, "a secret must not stand in a profile: use env, file or a variable; only text that begins with FAKE may")
+	}
+}
+
+// public refuses to call a secret public: what stands in it is secret wherever it goes.
+func (v *validator) public(path string, t *Token, value *template) {
+	if value != nil && t.Public && value.secret() {
+		v.bad(path+".public", "its value names a secret")
 	}
 }
 
