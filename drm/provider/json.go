@@ -203,11 +203,11 @@ func (v *validator) each(s *scope, path, inside string, n *node) *eachTemplate {
 	}
 	list, ok := map[string]string{"input.kids": "kids", "input.keys": "keys"}[n.get("$each").text]
 	if !ok {
-		v.bad(join(path, "$each"), "want input.kids or input.keys, seen %q", n.get("$each").text)
+		v.bad(join(path, "$each"), "want input.kids or input.keys, seen %s", n.get("$each").told())
 		return out
 	}
 	as, do := n.get("$as"), n.get("$do")
-	if as == nil || !identifier.MatchString(as.text) || s.roots[as.text] != nil {
+	if as == nil || s.roots[as.text] != nil || slices.Contains(filterNames(), as.text) || !isName(as.text) {
 		v.bad(path, "$as: want a name that is not taken, e.g. k")
 		return out
 	}

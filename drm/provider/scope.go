@@ -173,6 +173,16 @@ func (s *scope) inspectArgument(filter string, a ast.Node, n *names) error {
 	return nil
 }
 
+// isName reports whether text can be the first step of a path: it is no word of the expression language.
+func isName(text string) bool {
+	tree, err := parser.ParseWithConfig(text, conf.CreateNew())
+	if err != nil || !identifier.MatchString(text) {
+		return false
+	}
+	_, ok := tree.Node.(*ast.IdentifierNode)
+	return ok
+}
+
 // pathOf returns the steps of a path: names as strings, list positions as ints.
 func pathOf(node ast.Node) ([]any, error) {
 	switch v := node.(type) {

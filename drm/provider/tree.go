@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/goccy/go-yaml"
@@ -41,6 +42,14 @@ type field struct {
 	key   string
 	line  int
 	value *node
+}
+
+// told returns the value for a message: text in quotes, and the kind of what is no scalar.
+func (n *node) told() string {
+	if n.kind == nodeString {
+		return strconv.Quote(n.text)
+	}
+	return string(n.kind)
 }
 
 func (n *node) get(key string) *node {
