@@ -272,7 +272,7 @@ func (p *Profile) build(r *Request, lease *Lease, m drm.Message, at At) error {
 		r.Header[misplaced] = []string{"Bearer " + token}
 		r.secretHeaders = append(r.secretHeaders, misplaced)
 	}
-	r.secretBody = s.customToken
+	r.secretBody = p.plan.customData != nil && p.plan.customData.secret()
 	if p.plan.body == nil || m.Kind == drm.KindCertificate && p.Certificate.Wrap == "raw" || r.Method == http.MethodGet {
 		return nil
 	}

@@ -121,7 +121,9 @@ func (b *bound) follow(t *tokenPlan, request *http.Request) (*http.Response, err
 		}
 		response, err := t.client.Do(request)
 		if err != nil {
-			return nil, NewTransportError(err, false)
+			broken := NewTransportError(err, false)
+			broken.Seen = b.env.Vault.Redact(broken.Seen) // a service that speaks no HTTP may echo what it was sent
+			return nil, broken
 		}
 		location := response.Header.Get("Location")
 		if t.HTTP.Redirects == "none" || !isRedirect(response.StatusCode) || location == "" {

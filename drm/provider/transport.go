@@ -57,7 +57,11 @@ func NewTransportError(err error, reading bool) *TransportError {
 	}
 	reason := transportReason(err, reading)
 	seen, known := said[reason]
-	if !known {
+	switch {
+	case known:
+	case strings.Contains(err.Error(), "Location header"): // net/http quotes it
+		seen = "the redirect's Location is no URL"
+	default:
 		seen = clip(err.Error())
 	}
 	return &TransportError{Reason: reason, Expected: "an answer", Seen: seen, Err: err}
