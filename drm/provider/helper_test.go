@@ -2,6 +2,7 @@ package provider_test
 
 import (
 	"io"
+	"log"
 	"net/http"
 	"strings"
 	"testing"
@@ -109,3 +110,6 @@ func refusesAll(t *testing.T, name, text string, want ...string) {
 		}
 	}
 }
+
+// quiet is the log of a server whose handshakes fail on purpose.
+func quiet() *log.Logger { return log.New(io.Discard, "", 0) }

@@ -34,13 +34,15 @@ func newHosts(t *testing.T, answers map[string]http.HandlerFunc) *hosts {
 	t.Helper()
 	h := &hosts{at: map[string]string{}, seen: map[string]string{}}
 	for name, answer := range answers {
-		s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			body, _ := io.ReadAll(r.Body)
 			h.mu.Lock()
 			h.seen[name] += fmt.Sprintf("%s %s\n%v\n%s\n", r.Method, r.URL, r.Header, body)
 			h.mu.Unlock()
 			answer(w, r)
 		}))
+		s.Config.ErrorLog = quiet()
+		s.StartTLS()
 		t.Cleanup(s.Close)
 		h.at[name] = s.Listener.Addr().String()
 		h.tls = &tls.Config{RootCAs: s.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs, ServerName: "example.com"}
