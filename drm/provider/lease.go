@@ -178,8 +178,11 @@ func (p *Profile) rehearse(lease *Lease) error {
 	return p.rehearsePost(lease, drm.KindCertificate, "certificate.url")
 }
 
+// rehearsed is a key request that is long enough for what is made of one.
+var rehearsed = make([]byte, 64)
+
 func (p *Profile) rehearsePost(lease *Lease, kind drm.Kind, path string) error {
-	r := p.Build(lease, drm.Message{Kind: kind}, At{Now: lease.state.clock.Now()})
+	r := p.Build(lease, drm.Message{Kind: kind, Body: rehearsed}, At{Now: lease.state.clock.Now()})
 	if r.err != nil {
 		return r.err
 	}
