@@ -56,6 +56,7 @@ func providerOddities() map[string]oddities {
 		"axinom PlayReady":      {func(t *testing.T) lab { return startAxinom(t, drm.PlayReady, fakes.Options{}) }, axinomPROddities()},
 		"drmtoday Widevine":     {func(t *testing.T) lab { return startDRMtoday(t, drm.Widevine, fakes.Options{}) }, drmTodayOddities()},
 		"drmtoday PlayReady":    {func(t *testing.T) lab { return startDRMtoday(t, drm.PlayReady, fakes.Options{}) }, drmTodayPROddities()},
+		"google Widevine":       {func(t *testing.T) lab { return startGoogle(t, fakes.Options{}) }, googleOddities()},
 	}
 }
 

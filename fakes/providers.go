@@ -13,7 +13,7 @@ import (
 // roles are the stand-ins, and the one place to add a provider: a file of its own has its role, with the hosts and paths of its
 // document, and its [provider]. A provider without a service is plain: a license server at any path of any host.
 func roles() []role {
-	return []role{axinomRole(), drmTodayRole(), expressPlayRole(), plainRole()}
+	return []role{axinomRole(), drmTodayRole(), expressPlayRole(), googleRole(), plainRole()}
 }
 
 // role is what a server does in a provider's place. It is written from the provider's document and knows no profile. The
@@ -51,12 +51,11 @@ type provider interface {
 	answer(x *exchange, a answer) answer
 }
 
-// bare is the part of a service whose requests and answers are as the DRM system has them.
+// bare is the part of a service whose refusals and answers are as the DRM system has them.
 type bare struct{}
 
-func (bare) unwrap(_ *exchange, _ *http.Request, body []byte) []byte { return body }
-func (bare) refuse(_ *exchange, _ *refusal, a answer) answer         { return a }
-func (bare) answer(_ *exchange, a answer) answer                     { return a }
+func (bare) refuse(_ *exchange, _ *refusal, a answer) answer { return a }
+func (bare) answer(_ *exchange, a answer) answer             { return a }
 
 // entitlement is what a request may have.
 type entitlement struct {
@@ -69,7 +68,7 @@ type entitlement struct {
 	rest terms
 	// policy alters that of a Widevine license, nil: the server's.
 	policy func(*drm.Policy)
-	// foreign refuses a request for keys that it does not entitle to.
+	// foreign refuses a request for keys that it does not entitle to; nil: there is no such request.
 	foreign func() *refusal
 }
 
@@ -89,7 +88,7 @@ func (x *exchange) termsFor(kids []drm.KID) ([]terms, *refusal) {
 		e = &entitlement{any: true}
 	}
 	unbound := e.any
-	if others := slices.ContainsFunc(kids, func(kid drm.KID) bool { return !e.has(kid) }); others && !unbound {
+	if others := slices.ContainsFunc(kids, func(kid drm.KID) bool { return !e.has(kid) }); others && !unbound && e.foreign != nil {
 		unbound = x.acts(faultKIDNotBound)
 		if !unbound && e.strict {
 			return nil, e.foreign()
@@ -109,7 +108,7 @@ func (x *exchange) termsFor(kids []drm.KID) ([]terms, *refusal) {
 			all = append(all, rest)
 		}
 	}
-	if len(all) == 0 && len(kids) > 0 {
+	if len(all) == 0 && len(kids) > 0 && e.foreign != nil {
 		return nil, e.foreign()
 	}
 	return all, nil
