@@ -13,7 +13,7 @@ import (
 // roles are the stand-ins, and the one place to add a provider: a file of its own has its role, with the hosts and paths of its
 // document, and its [provider]. A provider without a service is plain: a license server at any path of any host.
 func roles() []role {
-	return []role{axinomRole(), drmTodayRole(), expressPlayRole(), googleRole(), plainRole()}
+	return []role{axinomRole(), drmTodayRole(), expressPlayRole(), googleRole(), microsoftRole(), plainRole()}
 }
 
 // role is what a server does in a provider's place. It is written from the provider's document and knows no profile. The
