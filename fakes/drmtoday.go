@@ -89,9 +89,6 @@ func (d *drmToday) open(x *exchange, text string) (asset string, f *flaw) {
 	if !readSeconds(c, "iat", &v.issued) || v.issued.IsZero() || !readSeconds(c, "nbf", &v.begins) || !readSeconds(c, "exp", &v.ends) {
 		return "", claimFlaw("iat is missing, or a time is no number of seconds")
 	}
-	if c.has("exp") {
-		v.maxAge = 0
-	}
 	if f = readOptData(x, c); f != nil {
 		return "", f
 	}
