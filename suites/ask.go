@@ -32,7 +32,7 @@ func (t *Target) Asks() ([]Ask, error) {
 				return nil, fmt.Errorf("read pssh box: %w", err)
 			}
 		}
-		need := provider.Need{Asset: t.Asset.Name, KIDs: kids, Keys: t.Asset.Keys(), Labels: t.Asset.Labels(), Box: box}
+		need := provider.Need{Asset: t.Asset.Name, KIDs: kids, Keys: t.Asset.Keys(), Labels: t.Asset.Labels(), Box: box, ContentID: t.Asset.contentID(box)}
 		if len(boxes) > 1 {
 			need.KIDs = slices.DeleteFunc(slices.Clone(kids), func(k drm.KID) bool {
 				return !slices.Contains(pssh.KIDs(box), k) || slices.Contains(served, k)

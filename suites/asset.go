@@ -75,3 +75,11 @@ func (a *Asset) Labels() map[drm.KID]string {
 	}
 	return labels
 }
+
+// contentID returns the content id that a Widevine box has, or else one that is made of the asset's name.
+func (a *Asset) contentID(box drm.Box) []byte {
+	if d, err := pssh.ParseWidevineData(box.Data); err == nil && box.SystemID == pssh.IDOf(drm.Widevine) && len(d.ContentID) > 0 {
+		return d.ContentID
+	}
+	return []byte(a.Name)
+}
