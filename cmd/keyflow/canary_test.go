@@ -77,6 +77,35 @@ func TestNoSecretInAnyOutput(t *testing.T) {
 	}
 }
 
+// accounts are the secrets of the embedded profiles, as an integrator would set them, and what is inside of them.
+var accounts = map[string]struct{ text, bytes string }{
+	"EP_CUSTOMER_AUTHENTICATOR": {"4711,c0ffee00112233445566778899aabbcc", "c0ffee00112233445566778899aabbcc"},
+	"AX_COM_KEY_B64":            {"Y2FuYXJ5LWNvbW11bmljYXRpb24ta2V5LTAxMjM0NTY=", "canary-communication-key-0123456"},
+	"DT_SHARED_SECRET_HEX":      {"63616e6172792d7368617265642d7365637265742d303132333435363738393a", "canary-shared-secret-0123456789:"},
+	"WV_SIGNING_KEY_HEX":        {"63616e6172792d7369676e696e672d6b65792d303132333435363738393a3b3c", "canary-signing-key-0123456789:;<"},
+	"WV_SIGNING_IV_HEX":         {"63616e6172792d69762d303132333435", "canary-iv-012345"},
+}
+
+// TestNoSecretOfAnyProfileInAnyOutput runs every embedded profile against its stand-in, with faults that make the output longer.
+func TestNoSecretOfAnyProfileInAnyOutput(t *testing.T) {
+	vault := secret.NewVault()
+	w := &watcher{t: t, vault: vault, dir: t.TempDir()}
+	for name, s := range accounts {
+		vault.Add(name, secret.New([]byte(s.text)))
+		vault.Add(name+" decoded", secret.New([]byte(s.bytes)))
+		w.env = append(w.env, name+"="+s.text)
+	}
+	for _, id := range fixtures.ProfileNames() {
+		args := []string{"check", "--profile", id, "--stand-in", "--asset", "cenc-1key", "--out", filepath.Join(w.dir, "out")}
+		w.run(nil, append(args, "--json")...)
+		w.run(nil, append(args, "--fault", "auth-not-enforced")...)
+		w.run(nil, "load", "--profile", id, "--stand-in", "--rate", "20/s", "--duration", "200ms", "--out", filepath.Join(w.dir, "out"))
+	}
+	if w.fingerprints == 0 {
+		t.Error("no fingerprint was written: did the runs do anything?")
+	}
+}
+
 // customDataProfile gives a PlayReady profile custom data with a secret in it.
 const customDataProfile = `vars:
   TOKEN: {required: true, secret: true, env: TOKEN}
@@ -117,8 +146,10 @@ type watcher struct {
 // run runs a command in a process of its own, because Ginkgo runs one suite a process; TestMain has put keyflow into the PATH.
 func (w *watcher) run(faults []string, args ...string) {
 	w.t.Helper()
-	if err := w.fake.SetFaults(fakes.Named(faults...)...); err != nil {
-		w.t.Fatal(err)
+	if w.fake != nil {
+		if err := w.fake.SetFaults(fakes.Named(faults...)...); err != nil {
+			w.t.Fatal(err)
+		}
 	}
 	var printed bytes.Buffer
 	c := exec.CommandContext(w.t.Context(), "keyflow", args...)

@@ -128,6 +128,7 @@ func (p *Profile) Bind(env Environment) (*Profile, error) {
 	out := *p
 	out.bound = b
 	if p.plan != nil {
+		p.watchKeys(b)
 		own := *p.plan
 		own.needed = slices.Clone(p.plan.needed)
 		out.plan = &own
@@ -170,6 +171,31 @@ func tokenClient(given *http.Client) *http.Client {
 	client.Jar = nil
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return &client
+}
+
+// watchKeys tells the vault signing keys as the bytes that they are, beside the texts that they come in.
+func (p *Profile) watchKeys(b *bound) {
+	watch := func(t *template, encoding string) {
+		if t == nil || len(t.names.tokens) > 0 || len(t.names.inputs) > 0 {
+			return
+		}
+		text, _, err := t.evalText(b.exprEnv(nil, inputs{}))
+		if err != nil {
+			return // signing tells what is wrong
+		}
+		if key, err := decodeKey(encoding, text); err == nil && encoding != "utf8" {
+			b.env.Vault.Add("signing key", secret.New(key))
+		}
+	}
+	for _, t := range p.plan.tokens {
+		if t.jwt != nil {
+			watch(t.jwt.key, t.jwt.KeyEncoding)
+		}
+		if t.signed != nil {
+			watch(t.signed.key, t.signed.Sign.KeyEncoding)
+			watch(t.signed.iv, t.signed.Sign.KeyEncoding)
+		}
+	}
 }
 
 // bindTokens gives the token steps what they need of the environment.
