@@ -8,7 +8,7 @@ BIN := $(CURDIR)/.bin
 GOLANGCI_LINT := v2.12.2
 PROTOC_GEN_GO := v1.36.11
 
-.PHONY: help build test race lint interop fuzz-short bench generate assets clean
+.PHONY: help build test race lint interop fuzz-short stand-ins bench generate assets clean
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -41,6 +41,13 @@ fuzz-short: ## Fuzz every target for FUZZTIME (5s) each
 	    echo "$$dir $$target"
 	    go test "$$dir" -run='^$$' -fuzz="^$$target\$$" -fuzztime=$(FUZZTIME) -fuzzminimizetime=10x
 	  done
+	done
+
+stand-ins: build ## Check every embedded profile, in each variant, against the stand-in for its provider
+	for file in fixtures/profiles/*.yaml; do
+	  profile=$$(basename "$$file" .yaml)
+	  echo "$$profile"
+	  ./keyflow check --profile "$$profile" --stand-in --out "$$(mktemp -d)/report" | tail -n 8
 	done
 
 bench: ## Run the benchmarks
