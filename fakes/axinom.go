@@ -22,7 +22,7 @@ func axinomRole() role {
 	for _, domain := range []string{".axprod.net", ".axtest.net"} {
 		for system, host := range map[drm.System]string{drm.Widevine: "drm-widevine-licensing", drm.PlayReady: "drm-playready-licensing"} {
 			r.routes = append(r.routes, route{
-				hosts: []string{host + domain, "*." + host + domain}, path: "/AcquireLicense", system: system,
+				hosts: []string{host + domain, "*." + host + domain}, path: "/AcquireLicense", system: system, query: []string{"AxDrmMessage"},
 				open: func() provider { return &axinom{} },
 			})
 		}

@@ -16,12 +16,13 @@ import (
 func drmTodayRole() role {
 	hosts := []string{"lic.drmtoday.com", "lic.staging.drmtoday.com"}
 	open := func() provider { return &drmToday{} }
+	query := []string{"assetId", "variantId", "requestId", "specConform"}
 	return role{
 		StandInInfo: StandInInfo{Name: "drmtoday", Title: "castLabs DRMtoday: license services", Systems: []drm.System{drm.Widevine, drm.PlayReady}},
 		credentials: []credential{plainName("MERCHANT"), hexSecret("SECRET", 0), plainName("SECRET_ID")},
 		routes: []route{
-			{hosts: hosts, path: "/license-proxy-widevine/cenc/", system: drm.Widevine, open: open},
-			{hosts: hosts, path: "/license-proxy-headerauth/drmtoday/RightsManager.asmx", system: drm.PlayReady, open: open},
+			{hosts: hosts, path: "/license-proxy-widevine/cenc/", system: drm.Widevine, open: open, query: query},
+			{hosts: hosts, path: "/license-proxy-headerauth/drmtoday/RightsManager.asmx", system: drm.PlayReady, open: open, query: query},
 		},
 	}
 }

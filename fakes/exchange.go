@@ -22,6 +22,7 @@ type exchange struct {
 	token       *tokenRequest              // to ExpressPlay's token service; nil: a key request
 	provider    provider                   // a provider's license service; nil: a key request to the plain one
 	asked       string                     // URL of that service as the client calls it, without the query
+	misspelt    bool                       // a query parameter is not one of that service's
 	entitlement *entitlement               // nil: to everything
 	faults      []*armed                   // on for this request
 	record      Record

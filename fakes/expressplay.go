@@ -53,11 +53,12 @@ func expressPlayRole() role {
 // expressPlayRoutes are the services of ExpressPlay, under any host.
 func expressPlayRoutes() []route {
 	open := func() provider { return &expressPlay{} }
+	query := []string{expressPlayTokenName, "errorFormat"}
 	return []route{
 		{path: expressPlayIssuePath, system: drm.Widevine, issues: true},
-		{path: expressPlayLicensePath, system: drm.Widevine, open: open},
+		{path: expressPlayLicensePath, system: drm.Widevine, open: open, query: query},
 		{path: expressPlayPlayReadyIssuePath, system: drm.PlayReady, issues: true},
-		{path: expressPlayPlayReadyLicensePath, system: drm.PlayReady, open: open},
+		{path: expressPlayPlayReadyLicensePath, system: drm.PlayReady, open: open, query: query},
 	}
 }
 
@@ -147,6 +148,7 @@ func (s *Server) ExpressPlayAuthenticator() secret.Bytes {
 type expressPlayCode int
 
 const (
+	codeUnknownArgument      expressPlayCode = 0 // the sheet has no number for it
 	codeExpiration           expressPlayCode = -2002
 	codeOutputFlags          expressPlayCode = -2008
 	codeAuthenticatorMissing expressPlayCode = -2017

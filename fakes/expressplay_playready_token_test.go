@@ -139,7 +139,7 @@ func TestPRTokenAccepts(t *testing.T) {
 		{"rental.periodEndTime": "never", "rental.playDuration": "x"}, // of what is bought they mean nothing
 		{"unknownOutputBehavior": "Allow"}, {"unknownOutputBehavior": "Disallow"}, {"unknownOutputBehavior": "SDOnly"},
 		{"outputControlFlags": "0000000A"}, {"outputControlFlags": "ffffffff"}, {"cookie": strings.Repeat("c", 32)},
-		{"extensionType": "x", "extensionPayload": "AA=="}, {"securityLevel": "9", "more": "x"},
+		{"extensionType": "x", "extensionPayload": "AA=="},
 	}
 	for _, name := range levelNames {
 		cases = append(cases, map[string]string{name: "0"}, map[string]string{name: "999"})

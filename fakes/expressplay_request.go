@@ -7,6 +7,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -38,6 +39,21 @@ func tokenParameters(r *http.Request, body []byte) url.Values {
 	return values
 }
 
+// tokenArguments are the parameters of token requests for both systems, tokenArgumentsOf those for one (sheet providers.md §2.1).
+// A real service may well ignore others; here a client with a misspelt name has to notice.
+var (
+	tokenArguments = []string{
+		"customerAuthenticator", "errorFormat", "kid", "contentKey", "kek", "ek", "expirationTime", "cookie", "generalFlags", "extensionType", "extensionPayload",
+	}
+	tokenArgumentsOf = map[drm.System][]string{
+		drm.Widevine: {"contentId", "securityLevel", "hdcpOutputControl", "licenseDuration", "wvExtension"},
+		drm.PlayReady: {
+			"rightsType", "rental.periodEndTime", "rental.playDuration", "analogVideoOPL", "compressedDigitalAudioOPL", "compressedDigitalVideoOPL",
+			"uncompressedDigitalAudioOPL", "uncompressedDigitalVideoOPL", "unknownOutputBehavior", "outputControlFlags",
+		},
+	}
+)
+
 // readTokenRequest returns the rights that a request's parameters ask for, or the first problem with them. The content key
 // is given, wrapped or left to the key store; an empty key says the latter.
 func readTokenRequest(p url.Values, system drm.System, now time.Time) (*rights, *problem) {
@@ -54,6 +70,9 @@ func readTokenRequest(p url.Values, system drm.System, now time.Time) (*rights, 
 		if wrong := read(p); wrong != nil {
 			return nil, wrong
 		}
+	}
+	if unknown(p, append(slices.Clone(tokenArguments), tokenArgumentsOf[system]...)) {
+		return nil, argument(codeUnknownArgument, "a parameter is not known")
 	}
 	return r, nil
 }

@@ -198,7 +198,7 @@ func TestExpressPlayTokenAccepts(t *testing.T) {
 		{"expirationTime": "+1"}, {"expirationTime": "+2592000"}, {"expirationTime": "2023-11-14T22:13:21Z"},
 		{"expirationTime": "2023-12-14T22:13:20Z"}, {"securityLevel": "5"}, {"hdcpOutputControl": "2"},
 		{"licenseDuration": "2147483647"}, {"cookie": strings.Repeat("c", 32)}, {"generalFlags": "0000"},
-		{"contentId": "a film"}, {"wvExtension": "type,AAAA"}, {"extensionType": "x", "extensionPayload": "AA=="}, {"more": "x"},
+		{"contentId": "a film"}, {"wvExtension": "type,AAAA"}, {"extensionType": "x", "extensionPayload": "AA=="},
 	} {
 		mint(t, s, with)
 	}
@@ -254,5 +254,24 @@ func TestExpressPlayExpiry(t *testing.T) {
 		checkProblem(t, given, redeem(t, s, token, r.body), "json", 401, -2002)
 		records := s.Requests()
 		isTrue(t, records[len(records)-1].Reason == "token-expired")
+	}
+}
+
+// TestMisspeltNamesAreRefused: a client with a misspelt name has to notice.
+func TestMisspeltNamesAreRefused(t *testing.T) {
+	t.Parallel()
+	s := start(t, fakes.Options{Clock: early})
+	for _, name := range []string{"more", "errorformat", "contentkey", "rightsType"} { // the last is one of PlayReady's
+		got := askToken(t, s, http.MethodPost, parameters(s, map[string]string{name: "x"}))
+		if got.status != http.StatusBadRequest || !strings.Contains(string(got.body), "a parameter is not known") {
+			t.Errorf("%s: status %d: %s", name, got.status, got.body)
+		}
+	}
+	r := ask{}.make(t)
+	token := url.QueryEscape(mint(t, s, nil))
+	got, err := send(t.Context(), http.MethodPost, s.ExpressPlayLicenseURL()+"?ExpressPlayToken="+token+"&expressplaytoken=x", nil, string(r.body))
+	must(t, err)
+	if got.status != http.StatusBadRequest || !strings.Contains(string(got.body), "a query parameter is not known") {
+		t.Errorf("in the query: status %d: %s", got.status, got.body)
 	}
 }

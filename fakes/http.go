@@ -8,9 +8,11 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 
 	"keyflow/drm"
+	"keyflow/drm/playready/soap"
 	"keyflow/drm/secret"
 )
 
@@ -74,6 +76,7 @@ func (s *Server) receive(w http.ResponseWriter, r *http.Request, x *exchange) *r
 	}
 	if to.open != nil {
 		x.provider, x.asked = to.open(), urlOf(r)
+		x.misspelt = unknown(r.URL.Query(), to.query)
 		body = x.provider.unwrap(x, r, body)
 	}
 	x.record.Request = secret.FingerprintOf(body)
@@ -85,6 +88,29 @@ func (s *Server) receive(w http.ResponseWriter, r *http.Request, x *exchange) *r
 	x.record.KIDs = x.request.content.kids
 	x.record.RequestID = shortHex(x.request.message.GetContentId().GetWidevinePsshData().GetRequestId())
 	return nil
+}
+
+// authorize has the provider decide, and refuses what it would grant to a client that misspells a parameter.
+func (x *exchange) authorize() *refusal {
+	const text = "a query parameter is not known"
+	refused := x.provider.authorize(x)
+	switch {
+	case refused != nil || !x.misspelt:
+		return refused
+	case x.record.System == drm.PlayReady:
+		return x.fault(reasonArgument, soap.CodeServiceSpecific, text)
+	}
+	return refuse(http.StatusBadRequest, reasonArgument, text)
+}
+
+// unknown reports whether there are parameters of other names.
+func unknown(given url.Values, known []string) bool {
+	for name := range given {
+		if !slices.Contains(known, name) {
+			return true
+		}
+	}
+	return false
 }
 
 // hostOf returns the host and port that the client asked, or that it reached where it didn't say (HTTP/1.0).

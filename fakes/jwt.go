@@ -38,7 +38,9 @@ func readJWT(text string) (jwt, bool) {
 	header, err1 := readMembers(decoded[0])
 	claims, err2 := readMembers(decoded[1])
 	typed := !header.has("typ") || strings.EqualFold(header.text("typ"), "JWT")
-	return jwt{header, claims, parts[0] + "." + parts[1], decoded[2]}, err1 == nil && err2 == nil && typed && !header.has("crit")
+	// Names that a service does not know it should ignore (RFC 7515 §4); here a client with a misspelt one has to notice.
+	known := header.only("alg", "typ", "kid", "cty")
+	return jwt{header, claims, parts[0] + "." + parts[1], decoded[2]}, err1 == nil && err2 == nil && typed && known
 }
 
 // openJWT reads a token that must be signed with a key, by one of the algorithms.

@@ -20,7 +20,7 @@ func microsoftRole() role {
 	r := role{StandInInfo: StandInInfo{Name: "microsoft", Title: "Microsoft PlayReady test server", Systems: []drm.System{drm.PlayReady}}}
 	for _, path := range []string{"/service/rightsmanager.asmx", "/core/rightsmanager.asmx"} {
 		r.routes = append(r.routes, route{
-			hosts: []string{"test.playready.microsoft.com"}, path: path, system: drm.PlayReady, open: func() provider { return &microsoft{} },
+			hosts: []string{"test.playready.microsoft.com"}, path: path, system: drm.PlayReady, query: []string{"cfg", "cfg64", "PlayRight", "FirstPlayExpiration"}, open: func() provider { return &microsoft{} },
 		})
 	}
 	return r

@@ -170,8 +170,9 @@ func TestMicrosoftRefusals(t *testing.T) {
 	}
 	_, got := askMicrosoft(t, l, "", prAsk{la: func(la *soap.LA) { la.CustomData = secret.New([]byte(`json=[{"sl":150}]`)) }})
 	isTrue(t, got.status == 500 && refusedFor(t, l.Server, "cfg"))
-	for _, query := range []string{"?other=1", "?CFG=x", "?cfg=(sl:150)&more"} { // is not looked at
-		licensed(t, l, query, prAsk{})
+	for _, query := range []string{"?other=1", "?CFG=x", "?cfg=(sl:150)&more"} { // a client with a misspelt name has to notice
+		_, got := askMicrosoft(t, l, query, prAsk{})
+		isTrue(t, got.status == 500 && refusedFor(t, l.Server, "argument"))
 	}
 }
 

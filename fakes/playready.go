@@ -134,7 +134,7 @@ func (x *exchange) acquireLicense() (answer, *refusal) {
 		return answer{}, refused
 	}
 	if x.provider != nil { // digest and signature, and whose they are, have been verified (sheet playready.md §14.7, PR-TOK-02)
-		if refused := x.provider.authorize(x); refused != nil {
+		if refused := x.authorize(); refused != nil {
 			return answer{}, refused
 		}
 	}

@@ -29,12 +29,15 @@ type role struct {
 
 // route is where one service is reached.
 type route struct {
-	hosts    []string // each a name, or *. and a name for any one label before it; none: every host
-	path     string   // with an asterisk at the end: every path that begins so
-	system   drm.System
-	open     func() provider // that answers one request; nil: the plain license service
-	issues   bool            // it is a token service, see receiveTokenRequest
-	licenses string          // host of the license service that a token service names; "": that of the token service
+	hosts  []string // each a name, or *. and a name for any one label before it; none: every host
+	path   string   // with an asterisk at the end: every path that begins so
+	system drm.System
+	open   func() provider // that answers one request; nil: the plain license service
+	// query are the names of the parameters that the service knows. A real one may well ignore others; here a client with a
+	// misspelt name has to notice. The plain service takes any.
+	query    []string
+	issues   bool   // it is a token service, see receiveTokenRequest
+	licenses string // host of the license service that a token service names; "": that of the token service
 }
 
 // provider is a provider's license service in the conversation about one request: what stands around the DRM system's own

@@ -158,7 +158,7 @@ func (x *exchange) serve() (answer, *refusal) {
 		return x.acquireLicense()
 	}
 	if x.provider != nil {
-		if refused := x.provider.authorize(x); refused != nil {
+		if refused := x.authorize(); refused != nil {
 			return answer{}, refused
 		}
 	}
