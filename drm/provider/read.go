@@ -63,7 +63,9 @@ func (p *Profile) Read(kind drm.Kind, status int, header http.Header, body []byt
 	r := Reply{Status: status, Body: body, Class: p.classify(status, header, body), Metadata: p.metadata(in)}
 	if r.Class == ClassOK && (kind != drm.KindCertificate || p.Certificate.Wrap != "raw") {
 		license, problem := p.unwrap(kind, in)
-		r.Body = license
+		if r.Body = license; problem == nil && len(license) == 0 {
+			problem = &Problem{ReasonEmpty, "a license", "nothing in the answer's body"}
+		}
 		if problem != nil {
 			r.Class = ClassUnexpected
 			r.Problems = append(r.Problems, *problem)
