@@ -59,8 +59,8 @@ func Parse(origin string, text []byte) (*Profile, error) {
 	}
 	base, found := decodeProfile(origin, root)
 	d := deriver{origin: origin, root: root, base: base, known: slices.Clone(found), used: base.usage()}
+	base.cases = d.derive("scenarios", base.Scenarios) // first: what is wrong with one is wrong on every variant
 	base.merged = d.derive("variants", base.Variants)
-	base.cases = d.derive("scenarios", base.Scenarios)
 	for _, p := range base.merged {
 		p.siblings, p.variants = base.merged, base.VariantIDs()
 	}
