@@ -27,7 +27,7 @@ func parseEndpoint(text string) (*url.URL, error) {
 		return nil, errors.New("is missing: the license URL, e.g. https://license.example/widevine")
 	case err != nil:
 		return nil, errors.New("is not a URL")
-	case u.Scheme != "https" && u.Scheme != "http" || u.Host == "":
+	case u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "":
 		return nil, errors.New("want an absolute http or https URL")
 	case u.User != nil:
 		return nil, errors.New("must not hold a user name or password")
