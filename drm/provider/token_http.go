@@ -122,7 +122,9 @@ func (b *bound) follow(t *tokenPlan, request *http.Request) (*http.Response, err
 		response, err := t.client.Do(request)
 		if err != nil {
 			broken := NewTransportError(err, false)
-			broken.Seen = b.env.Vault.Redact(broken.Seen) // a service that speaks no HTTP may echo what it was sent
+			if shown := b.env.Vault.Redact(broken.Seen); shown != broken.Seen { // a service that speaks no HTTP may echo what it was sent
+				broken.Seen, broken.Err = shown, errors.New(shown)
+			}
 			return nil, broken
 		}
 		location := response.Header.Get("Location")

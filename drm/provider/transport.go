@@ -61,6 +61,7 @@ func NewTransportError(err error, reading bool) *TransportError {
 	case known:
 	case strings.Contains(err.Error(), "Location header"): // net/http quotes it
 		seen = "the redirect's Location is no URL"
+		err = errors.New(seen)
 	default:
 		seen = clip(err.Error())
 	}
