@@ -25,6 +25,9 @@ func Hint(got string, valid []string) string {
 	if n := Name(got, valid); n != "" {
 		return fmt.Sprintf("did you mean %q?", n)
 	}
+	if len(valid) == 0 {
+		return "there is none"
+	}
 	sorted := slices.Sorted(slices.Values(valid))
 	return "valid: " + strings.Join(sorted, ", ")
 }

@@ -24,7 +24,7 @@ func parseEndpoint(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	switch {
 	case text == "":
-		return nil, errors.New("is missing: the license URL, e.g. https://license.example/widevine")
+		return nil, errors.New("is missing: a URL, e.g. https://license.example/widevine")
 	case err != nil:
 		return nil, errors.New("is not a URL")
 	case u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "":

@@ -7,6 +7,8 @@ import (
 	"encoding/hex"
 	"slices"
 	"strings"
+
+	"keyflow/drm/nearest"
 )
 
 // bodyPlan is a [Body] with its templates compiled; nil sends the key request as it is.
@@ -95,8 +97,11 @@ var contentTypeOf = map[string]string{"json": contentTypeJSON, "form": contentTy
 func (v *validator) body(tokens map[string]tokenShape) *bodyPlan {
 	b := &v.p.Request.Body
 	const path = "request.body"
-	oneOf(v, path+".wrap", b.Wrap, "raw", "json", "form", "token", "envelope")
 	oneOf(v, path+".encoding", b.Encoding, "b64", "b64url", "hex", "bytes_array")
+	if wraps := []string{"raw", "json", "form", "token", "envelope"}; !slices.Contains(wraps, b.Wrap) {
+		oneOf(v, path+".wrap", b.Wrap, wraps...)
+		return nil
+	}
 	for _, given := range []struct {
 		key string
 		has bool
@@ -114,7 +119,12 @@ func (v *validator) body(tokens map[string]tokenShape) *bodyPlan {
 	if b.Encoding == "bytes_array" {
 		challenge = []int{}
 	}
+	before := len(v.problems)
 	s := newScope(v.p.Vars, tokens, true).with("challenge", valueOf(challenge))
+	if b.Encoding == "bytes_array" && (b.Form != nil || b.Envelope != nil) {
+		v.bad(path+".encoding", "bytes_array is a list, which stands in JSON only: want b64, b64url or hex")
+		s = newScope(v.p.Vars, tokens, true).with("challenge", valueOf(""))
+	}
 	out := &bodyPlan{Body: b, form: v.params(s, path+".form", b.Form, nil)}
 	if b.JSON != nil {
 		out.json = v.jsonTemplate(s, path+".json", b.JSON.root)
@@ -124,7 +134,7 @@ func (v *validator) body(tokens map[string]tokenShape) *bodyPlan {
 	}
 	if b.Token != "" {
 		v.bodyToken(path+".token", b.Token, out)
-	} else if !out.namesChallenge() {
+	} else if len(out.templates()) > 0 && len(v.problems) == before && !out.namesChallenge() {
 		v.bad(path, "the key request is nowhere in it: name ${challenge}")
 	}
 	return out
@@ -147,11 +157,14 @@ func (v *validator) bodyToken(path, id string, out *bodyPlan) {
 		out.signed = t.Source == "signed_json"
 		if t.Source != "signed_json" && t.Source != "jwt" && t.Source != "template" {
 			v.bad(path, "the body is made of a token of source signed_json, jwt or template, seen %s", t.Source)
-		}
-		if i < len(v.p.plan.tokens) && !v.p.plan.tokens[i].late() {
+		} else if i < len(v.p.plan.tokens) && !v.p.plan.tokens[i].late() {
 			v.bad(path, "the key request is nowhere in token %s: name ${input.challenge} there", id)
 		}
 		return
 	}
-	v.bad(path, "there is no token %q", id)
+	ids := make([]string, len(v.p.Tokens))
+	for i, t := range v.p.Tokens {
+		ids[i] = t.ID
+	}
+	v.bad(path, "there is no token %q: %s", id, nearest.Hint(id, ids))
 }

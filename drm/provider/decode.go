@@ -58,7 +58,14 @@ type Data struct{ root *node }
 // decoder reads a tree into Go values and notes everything that does not fit.
 type decoder struct {
 	problems problems
-	lines    map[string]int // of each key path
+	lines    map[string]int  // of each key path
+	failed   map[string]bool // key paths whose value is not what they take: nothing more is told of them
+}
+
+// bad notes that the value of a key does not fit.
+func (d *decoder) bad(line int, path, format string, args ...any) {
+	d.failed[path] = true
+	d.problems.add(line, "%s: %s", orRoot(path), fmt.Sprintf(format, args...))
 }
 
 // custom is implemented by types with a form of their own.
@@ -68,6 +75,10 @@ type custom interface {
 
 func (d *decoder) read(n *node, v reflect.Value, path string) {
 	d.lines[path] = n.line
+	if n.kind == nodeBad {
+		d.failed[path] = true
+		return
+	}
 	if c, ok := v.Addr().Interface().(custom); ok {
 		c.decode(d, n, path)
 		return
@@ -94,7 +105,7 @@ func (d *decoder) read(n *node, v reflect.Value, path string) {
 // want notes that a value has another kind than its key takes, and reports whether it has the right one.
 func (d *decoder) want(n *node, kind nodeKind, path string) bool {
 	if n.kind != kind {
-		d.problems.add(n.line, "%s: want %s, seen %s", orRoot(path), kind, n.kind)
+		d.bad(n.line, path, "want %s, seen %s", kind, n.kind)
 	}
 	return n.kind == kind
 }
@@ -108,6 +119,7 @@ func (d *decoder) readStruct(n *node, v reflect.Value, path string) {
 		i, known := index[f.key]
 		if !known {
 			d.problems.add(f.line, "unknown key %q: %s", join(path, f.key), nearest.Hint(f.key, valid))
+			d.failed[join(path, nearest.Name(f.key, valid))] = true // that it is missing goes without saying
 			continue
 		}
 		d.read(f.value, v.Field(i), join(path, f.key))
@@ -155,7 +167,7 @@ func (d *decoder) readScalar(n *node, v reflect.Value, path string) {
 	switch v.Kind() {
 	case reflect.String:
 		if n.kind == nodeInt || n.kind == nodeBool {
-			d.problems.add(n.line, "%s: want text, seen %s: put it in quotes", path, n.kind)
+			d.bad(n.line, path, "want text, seen %s: put it in quotes", n.kind)
 		} else if d.want(n, nodeString, path) {
 			v.SetString(n.text)
 		}
@@ -165,7 +177,7 @@ func (d *decoder) readScalar(n *node, v reflect.Value, path string) {
 		}
 	case reflect.Interface:
 		if n.scalar == nil {
-			d.problems.add(n.line, "%s: want text, a whole number, true or false, seen %s", path, n.kind)
+			d.bad(n.line, path, "want text, a whole number, true or false, seen %s", n.kind)
 			return
 		}
 		v.Set(reflect.ValueOf(n.scalar))
@@ -179,7 +191,7 @@ func (d *decoder) readScalar(n *node, v reflect.Value, path string) {
 func (d *decoder) readDuration(n *node, v reflect.Value, path string) {
 	t, err := time.ParseDuration(n.text)
 	if n.kind != nodeString || err != nil || t <= 0 {
-		d.problems.add(n.line, "%s: want a time above zero with its unit, e.g. 5m or 300s", path)
+		d.bad(n.line, path, "want a time above zero with its unit, e.g. 5m or 300s")
 		return
 	}
 	v.SetInt(int64(t))
@@ -196,8 +208,11 @@ func (p *Params) decode(d *decoder, n *node, path string) {
 		}
 		d.lines[join(path, f.key)] = f.line
 		for _, v := range values {
+			if v.kind == nodeBad {
+				continue
+			}
 			if v.scalar == nil {
-				d.problems.add(v.line, "%s: want text, seen %s", join(path, f.key), v.kind)
+				d.bad(v.line, join(path, f.key), "want text, seen %s", v.kind)
 				continue
 			}
 			*p = append(*p, Param{Name: f.key, Value: v.text, line: v.line})
@@ -211,6 +226,9 @@ func (s *Statuses) decode(d *decoder, n *node, path string) {
 		items = n.items
 	}
 	for _, item := range items {
+		if item.kind == nodeBad {
+			continue
+		}
 		low, high, isRange := strings.Cut(item.text, "-")
 		if !isRange {
 			high = low
@@ -218,7 +236,7 @@ func (s *Statuses) decode(d *decoder, n *node, path string) {
 		l, err := strconv.Atoi(low)
 		h, err2 := strconv.Atoi(high)
 		if err != nil || err2 != nil || l < 100 || h > 599 || l > h {
-			d.problems.add(item.line, "%s: want HTTP status codes, e.g. [400, 401] or \"500-599\", seen %q", path, item.text)
+			d.bad(item.line, path, "want HTTP status codes, e.g. [400, 401] or \"500-599\", seen %q", item.text)
 			continue
 		}
 		*s = append(*s, StatusRange{l, h})
@@ -230,10 +248,13 @@ func (s *SOAPCodes) decode(d *decoder, n *node, path string) {
 		return
 	}
 	for _, item := range n.items {
+		if item.kind == nodeBad {
+			continue
+		}
 		digits, ok := strings.CutPrefix(item.text, "0x")
 		code, err := strconv.ParseUint(digits, 16, 32)
 		if !ok || len(digits) != 8 || err != nil || code == 0 {
-			d.problems.add(item.line, "%s: want status codes of SOAP faults, e.g. [\"0x8004c601\"], seen %q", path, item.text)
+			d.bad(item.line, path, "want status codes of SOAP faults, e.g. [\"0x8004c601\"], seen %q", item.text)
 			continue
 		}
 		*s = append(*s, soap.Code(code))

@@ -61,7 +61,7 @@ func TestEachErrors(t *testing.T) {
 		`{$as: k, $do: x}`:                                            "l.$as: want $each with $as and $do",
 		`{$echa: input.kids}`:                                         "l.$echa: want $each with $as and $do",
 		`{$each: input.kids, $as: k, $do: "${k}"}`:                    "bytes need an encoding filter",
-		`{$each: input.keys, $as: k, $do: "${k}"}`:                    "valid: cek, kid, label",
+		`{$each: input.keys, $as: k, $do: "${k}"}`:                    "k is no value by itself: want one of its members: cek, kid, label",
 		`{$each: input.keys, $as: k, $do: "${k.sek | hex}"}`:          `did you mean "cek"?`,
 		`{$each: input.kids, $as: k, $do: "${k.kid | hex}"}`:          "k has no members",
 		`{$each: input.kids, $as: k, $do: {a: [{b: "${kk | hex}"}]}}`: `unknown path "kk": did you mean "k"?`,

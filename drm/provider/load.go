@@ -53,11 +53,12 @@ func readBounded(path string, limit int64) ([]byte, error) {
 // Parse reads a profile and all its variants. Every error names origin and line; an unknown name comes with the nearest
 // valid one. All errors are returned at once, joined, in the order of their lines.
 func Parse(origin string, text []byte) (*Profile, error) {
-	root, found := readTree(origin, text)
-	if len(found) > 0 {
-		return nil, found.join(origin)
+	root, unread := readTree(origin, text)
+	if root == nil {
+		return nil, unread.join(origin)
 	}
 	base, found := decodeProfile(origin, root)
+	found = append(unread, found...)
 	d := deriver{origin: origin, root: root, base: base, known: slices.Clone(found), used: base.usage()}
 	base.cases = d.derive("scenarios", base.Scenarios) // first: what is wrong with one is wrong on every variant
 	base.merged = d.derive("variants", base.Variants)
@@ -65,10 +66,8 @@ func Parse(origin string, text []byte) (*Profile, error) {
 		p.siblings, p.variants = base.merged, base.VariantIDs()
 	}
 	found = append(found, d.found...)
-	if len(found) == 0 { // an unreadable template names nothing, which proves nothing
-		found = append(found, unused(base, root, d.used)...)
-		found = append(found, base.strayNames(root)...)
-	}
+	found = append(found, unused(base, root, d.used, len(found) > 0)...)
+	found = append(found, base.strayNames(root)...)
 	if len(found) > 0 {
 		return nil, found.join(origin)
 	}
@@ -77,10 +76,10 @@ func Parse(origin string, text []byte) (*Profile, error) {
 
 func decodeProfile(origin string, root *node) (*Profile, problems) {
 	p := &Profile{Origin: origin}
-	d := &decoder{lines: map[string]int{}}
+	d := &decoder{lines: map[string]int{}, failed: map[string]bool{}}
 	d.read(root, reflect.ValueOf(p).Elem(), "")
 	p.setDefaults()
-	v := validator{p: p, lines: d.lines, problems: d.problems}
+	v := validator{p: p, lines: d.lines, failed: d.failed, problems: d.problems}
 	v.profile()
 	return p, v.problems
 }
@@ -103,7 +102,7 @@ func (d *deriver) derive(key string, patches []Variant) map[string]*Profile {
 		if v.ID == "" || out[v.ID] != nil || !kebab.MatchString(v.ID) {
 			d.found.add(d.root.get(key).items[i].line, "%s[%d].id: want lower-case words joined by hyphens, each once, seen %q", key, i, v.ID)
 		}
-		if p := d.merge(kind+" "+v.ID, key, d.root, v); p != nil {
+		if p := d.merge(kind+" "+v.ID, d.root.get(key).items[i].line, d.root, v); p != nil {
 			if key == "variants" {
 				p.Variant = v.ID
 				p.cases = d.casesOn(p, merge(d.root, v.Patch.root))
@@ -117,8 +116,8 @@ func (d *deriver) derive(key string, patches []Variant) map[string]*Profile {
 // casesOn returns the scenarios of a variant.
 func (d *deriver) casesOn(variant *Profile, root *node) map[string]*Profile {
 	out := map[string]*Profile{}
-	for _, c := range variant.Scenarios {
-		if p := d.merge("variant "+variant.Variant+", scenario "+c.ID, "scenarios", root, c); p != nil {
+	for i, c := range variant.Scenarios {
+		if p := d.merge("variant "+variant.Variant+", scenario "+c.ID, root.get("scenarios").items[i].line, root, c); p != nil {
 			p.Variant = variant.Variant
 			out[c.ID] = p
 		}
@@ -127,14 +126,15 @@ func (d *deriver) casesOn(variant *Profile, root *node) map[string]*Profile {
 }
 
 // merge reads the profile that a patch makes of a tree. What names the profile cannot be patched.
-func (d *deriver) merge(what, key string, root *node, v Variant) *Profile {
+func (d *deriver) merge(what string, line int, root *node, v Variant) *Profile {
 	patch := v.Patch.root
 	if patch == nil || patch.kind != nodeMap {
-		line := d.root.get(key).line
 		if patch != nil {
 			line = patch.line
 		}
-		d.found.add(line, "%s: patch: want keys and values; {} changes nothing", what)
+		if patch == nil || patch.kind != nodeBad {
+			d.tell(what, problem{max(line, 1), "patch: want keys and values; {} changes nothing"})
+		}
 		return nil
 	}
 	var found problems
@@ -144,27 +144,34 @@ func (d *deriver) merge(what, key string, root *node, v Variant) *Profile {
 		}
 	}
 	p, more := decodeProfile(d.origin, merge(root, patch).without("variants"))
-	for _, problem := range append(found, more...) {
+	d.tell(what, append(found, more...)...)
+	d.used.merge(p.usage())
+	return p
+}
+
+// tell notes problems that are not known yet.
+func (d *deriver) tell(what string, found ...problem) {
+	for _, problem := range found {
 		if !slices.Contains(d.known, problem) {
 			d.known = append(d.known, problem)
 			problem.text = fmt.Sprintf("%s: %s", what, problem.text)
 			d.found = append(d.found, problem)
 		}
 	}
-	d.used.merge(p.usage())
-	return p
 }
 
-// unused returns the variables and tokens that neither the profile nor a variant uses: mostly misspelt ones.
-func unused(p *Profile, root *node, used names) problems {
+// unused returns the variables and tokens that neither the profile nor a variant uses: mostly misspelt ones. A template
+// that cannot be read names nothing: where there may be some, what any text mentions counts as used.
+func unused(p *Profile, root *node, used names, broken bool) problems {
 	var found problems
+	mentioned := func(path string) bool { return broken && root.mentions(path) }
 	for _, f := range fieldsOf(root.get("vars")) {
-		if !slices.Contains(used.vars, f.key) {
+		if !slices.Contains(used.vars, f.key) && !mentioned("var."+f.key) {
 			found.add(f.line, "vars.%s: is used nowhere", f.key)
 		}
 	}
 	for i, t := range p.Tokens {
-		if !slices.Contains(used.tokens, t.ID) {
+		if t.ID != "" && !slices.Contains(used.tokens, t.ID) && !mentioned("token."+t.ID) {
 			found.add(root.get("tokens").items[i].line, "tokens[%d]: no request uses token.%s", i, t.ID)
 		}
 	}
@@ -177,13 +184,18 @@ func (p *Profile) strayNames(root *node) problems {
 	has := func(q *Profile, name string) bool {
 		return slices.ContainsFunc(slices.Concat(q.Request.Query, q.Request.Headers), func(x Param) bool { return strings.EqualFold(x.Name, name) })
 	}
-	for _, name := range slices.Concat(p.Secrets.Query, p.Secrets.Headers) {
-		known := has(p, name)
-		for _, v := range p.merged {
-			known = known || has(v, name)
-		}
-		if !known {
-			found.add(root.get("secrets").line, "secrets: no request has a parameter or header %q", name)
+	for _, list := range []struct {
+		key   string
+		names []string
+	}{{"query", p.Secrets.Query}, {"headers", p.Secrets.Headers}} {
+		for i, name := range list.names {
+			known := has(p, name)
+			for _, v := range p.merged {
+				known = known || has(v, name)
+			}
+			if !known {
+				found.add(root.get("secrets").get(list.key).items[i].line, "secrets.%s[%d]: no request has a parameter or header %q", list.key, i, name)
+			}
 		}
 	}
 	return found

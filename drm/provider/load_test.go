@@ -113,7 +113,7 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte(plain))
 	f.Add([]byte("profile: {"))
 	f.Add([]byte("&a [*a]"))
-	for _, name := range []string{"../../fixtures/profiles/expressplay-widevine-test.yaml", "testdata/broken.yaml"} {
+	for _, name := range []string{"../../fixtures/profiles/expressplay-widevine-test.yaml", "testdata/broken/everything.yaml"} {
 		text, err := os.ReadFile(name)
 		if err != nil {
 			f.Fatal(err)

@@ -23,7 +23,7 @@ func (b *Backoff) decode(d *decoder, n *node, path string) {
 	first, err := time.ParseDuration(low)
 	longest, err2 := time.ParseDuration(high)
 	if n.kind != nodeString || err != nil || err2 != nil || first <= 0 || longest < first || longest > maxBackoff {
-		d.problems.add(n.line, "%s: want the first and the longest pause, up to %v, e.g. 200ms..5s, seen %q", path, maxBackoff, n.text)
+		d.bad(n.line, path, "want the first and the longest pause, up to %v, e.g. 200ms..5s, seen %s", maxBackoff, n.told())
 		return
 	}
 	*b = Backoff{first, longest}

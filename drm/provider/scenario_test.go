@@ -87,7 +87,7 @@ func TestScenarioErrors(t *testing.T) {
 	t.Parallel()
 	for old, c := range map[string]struct{ text, want string }{
 		"more: \"1\"":              {`more: "${var.S}"`, `p.yaml:13: scenario two-licenses: request.query.more: ${var.S}: unknown path "var.S": did you mean "SL"?`},
-		"licenses: 2}":             {"licenses: -1}", "p.yaml:13: scenarios[1].expect.licenses: want a number of PlayReady licenses"},
+		"licenses: 2}":             {"licenses: -1}", "p.yaml:13: scenarios[1].expect.licenses: want a number of licenses, seen -1"},
 		", expect: {status: [500]": {", expct: {status: [500]", `p.yaml:12: unknown key "scenarios[0].expct": did you mean "expect"?`},
 		"id: revoked":              {"id: two-licenses", `p.yaml:13: scenarios[1].id: want lower-case words joined by hyphens, each once, seen "two-licenses"`},
 		"[device_rejected]":        {"[edge_html]", "p.yaml:12: scenarios[0].expect.class[0]: edge_html is never a right refusal"},

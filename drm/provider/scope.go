@@ -76,6 +76,7 @@ type tokenShape struct {
 type scope struct {
 	roots   map[string]*shape
 	options []expr.Option
+	later   []string // tokens that are made after this one, or are this one
 }
 
 // newScope returns the scope of templates; those that are evaluated when a request is built see its challenge too.
@@ -99,7 +100,9 @@ func scopeOf(roots map[string]*shape) *scope {
 func (s *scope) with(name string, what *shape) *scope {
 	roots := maps.Clone(s.roots)
 	roots[name] = what
-	return scopeOf(roots)
+	other := scopeOf(roots)
+	other.later = s.later
+	return other
 }
 
 // inspect checks that an expression is a path with filters and nothing else, and that what it names exists; the types
@@ -111,7 +114,7 @@ func (s *scope) inspect(code string, n *names) error {
 	}
 	tree, err := parser.ParseWithConfig(code, config)
 	if err != nil {
-		return errors.New(strings.SplitN(err.Error(), "\n", 2)[0])
+		return libraryError(err)
 	}
 	return s.inspectNode(tree.Node, n)
 }
@@ -200,7 +203,7 @@ func pathOf(node ast.Node) ([]any, error) {
 			return append(path, p.Value), nil
 		}
 	}
-	return nil, errors.New("want a path of names, e.g. var.HOST")
+	return nil, errors.New("want a path of names and positions, e.g. var.HOST or input.kids[0]")
 }
 
 func keysSorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/expr-lang/expr/types"
@@ -105,6 +106,9 @@ func (s *scope) resolve(path []any, n *names) error {
 	for _, step := range path[1:] {
 		n.secret = n.secret || at.secret
 		next, err := at.step(text, step)
+		if id, _ := step.(string); err != nil && text == "token" && slices.Contains(s.later, id) {
+			return fmt.Errorf("token.%s is not made yet: a token can name those above it", id)
+		}
 		if err != nil {
 			return err
 		}
@@ -112,7 +116,7 @@ func (s *scope) resolve(path []any, n *names) error {
 		case string:
 			text += "." + name
 		case int:
-			text += "[…]"
+			text += fmt.Sprintf("[%d]", name)
 		}
 		at = next
 	}
@@ -121,7 +125,7 @@ func (s *scope) resolve(path []any, n *names) error {
 	case at.item != nil && at.item.members != nil:
 		return fmt.Errorf("%s is a list: want %s[0].kid or %s[0].cek", text, text, text)
 	case at.members != nil:
-		return unknownPath(text, "", keysSorted(at.members))
+		return fmt.Errorf("%s is no value by itself: %s", text, membersOf(text, at.members))
 	}
 	return nil
 }
@@ -145,7 +149,18 @@ func (s *shape) step(text string, step any) (*shape, error) {
 	return next, nil
 }
 
+// membersOf says how a path may go on.
+func membersOf(text string, members map[string]*shape) string {
+	if len(members) == 0 {
+		return "and it has no members"
+	}
+	return "want one of its members: " + strings.Join(keysSorted(members), ", ")
+}
+
 func unknownPath(base, name string, valid []string) error {
+	if id, output := strings.CutPrefix(base, "token."); output && len(valid) == 0 {
+		return fmt.Errorf("unknown path \"%s.%s\": token %s has no outputs", base, name, id)
+	}
 	if len(valid) == 0 {
 		return fmt.Errorf("unknown path \"%s.%s\": the profile has no %s that can be named here", base, name, base)
 	}

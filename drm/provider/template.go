@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -84,7 +86,9 @@ func (s *scope) compile(text string, into landing) (*template, error) {
 		var n names
 		program, err := s.compileExpr(t, &n, c.text, len(chunks) == 1, into)
 		if err != nil {
-			errs = append(errs, fmt.Errorf("${%s}: %w", c.text, err))
+			for line := range strings.SplitSeq(err.Error(), "\n") {
+				errs = append(errs, fmt.Errorf("${%s}: %s", shownSource(c.text), line))
+			}
 		}
 		t.names.merge(n)
 		t.parts = append(t.parts, part{program: program, now: n.now, offset: offsetOf(c.text)})
@@ -103,7 +107,7 @@ func (s *scope) compileExpr(t *template, n *names, source string, alone bool, in
 	}
 	program, err := expr.Compile(code, s.options...)
 	if err != nil {
-		return nil, errors.New(strings.SplitN(err.Error(), "\n", 2)[0])
+		return nil, libraryError(err)
 	}
 	out := program.Node().Type()
 	if !alone {
@@ -116,6 +120,41 @@ func (s *scope) compileExpr(t *template, n *names, source string, alone bool, in
 		t.out = out
 	}
 	return program, nil
+}
+
+var quoted = regexp.MustCompile("'[^']*'|\"[^\"]*\"|`[^`]*`")
+
+// shownSource returns an expression on one line; what may be a key that stands in it is left out.
+func shownSource(text string) string {
+	if slices.ContainsFunc(keyFilters, func(name string) bool { return strings.Contains(text, name) }) {
+		text = quoted.ReplaceAllString(text, "'…'")
+	}
+	return strings.Join(strings.Fields(text), " ")
+}
+
+var (
+	wrongType = regexp.MustCompile(`^cannot use (\S+) as argument \(type (\S+)\) to call (\w+)`)
+	argCount  = regexp.MustCompile(`^(not enough|too many) arguments to call (\w+)`)
+	position  = regexp.MustCompile(`\s*\(\d+:\d+\)$`)
+	typeNames = map[string]string{
+		"string": "text", "int": "a whole number", "bool": "a truth value", "[]uint8": "bytes", "[][]uint8": "a list of bytes",
+		"[]string": "a list of text", "[]int": "a list of numbers", "time.Time": "a time",
+	}
+)
+
+// libraryError says what the expression library says in the words of profiles.
+func libraryError(err error) error {
+	text := position.ReplaceAllString(strings.SplitN(err.Error(), "\n", 2)[0], "")
+	if m := wrongType.FindStringSubmatch(text); m != nil && typeNames[m[1]] != "" && typeNames[m[2]] != "" {
+		return fmt.Errorf("%s takes %s, seen %s", m[3], typeNames[m[2]], typeNames[m[1]])
+	}
+	if m := argCount.FindStringSubmatch(text); m != nil {
+		return fmt.Errorf("%s has %s arguments in its parentheses", m[2], m[1])
+	}
+	if strings.HasPrefix(text, "unexpected token EOF") {
+		return errors.New("ends too early: want a path and filters, e.g. input.kid | hex")
+	}
+	return errors.New(text)
 }
 
 // takes says why a value of a type cannot stand there: bytes and times have more than one spelling, and which one is meant
@@ -132,7 +171,7 @@ func (l landing) takes(t reflect.Type) error {
 	case kind == reflect.Slice && l == intoJSON && t.Elem().Kind() != reflect.Slice:
 		return nil
 	case kind == reflect.Slice:
-		return errors.New("is a list: name one item, e.g. input.kids[0]")
+		return errors.New("is a list: name one item, e.g. input.kids[0], or join its texts")
 	}
 	if t.String() == "time.Time" {
 		return errors.New("a time needs a filter before it lands in text: unix or rfc3339")

@@ -25,6 +25,7 @@ const (
 	nodeInt    nodeKind = "a whole number"
 	nodeBool   nodeKind = "true or false"
 	nodeNull   nodeKind = "nothing"
+	nodeBad    nodeKind = "what a profile must not hold" // told already
 )
 
 // node is one value of a profile document with the line that it stands on. Nodes are never changed after reading, so
@@ -42,6 +43,13 @@ type field struct {
 	key   string
 	line  int
 	value *node
+}
+
+// mentions reports whether text stands in any value below.
+func (n *node) mentions(text string) bool {
+	return n.kind == nodeString && strings.Contains(n.text, text) ||
+		slices.ContainsFunc(n.items, func(i *node) bool { return i.mentions(text) }) ||
+		slices.ContainsFunc(n.fields, func(f field) bool { return f.value.mentions(text) })
 }
 
 // told returns the value for a message: text in quotes, and the kind of what is no scalar.
@@ -71,7 +79,7 @@ func (n *node) without(key string) *node {
 // readTree parses YAML. Anchors, aliases, tags and merge keys are refused: a profile is plain data, and a document that
 // refers to itself could be larger than its text.
 func readTree(origin string, text []byte) (*node, problems) {
-	file, err := parser.ParseBytes(text, 0)
+	file, err := parser.ParseBytes(text, 0, parser.AllowDuplicateMapKey()) // all of them are told below
 	if err != nil {
 		return nil, problems{yamlProblem(err)}
 	}
@@ -93,6 +101,9 @@ func yamlProblem(err error) problem {
 	if t := yerr.GetToken(); t != nil && t.Position != nil {
 		line = t.Position.Line
 	}
+	if text := yerr.GetMessage(); strings.Contains(text, "not allowed in this context") {
+		return problem{line: line, text: text + ": look at the indentation of this line and the next"}
+	}
 	return problem{line: line, text: yerr.GetMessage()}
 }
 
@@ -109,6 +120,7 @@ func (t *treeReader) read(n ast.Node, depth int) *node {
 	out := &node{kind: nodeNull, line: lineOf(n)}
 	if depth > maxDepth {
 		t.problems.add(out.line, "nests more than %d levels deep", maxDepth)
+		out.kind = nodeBad
 		return out
 	}
 	switch v := n.(type) {
@@ -131,15 +143,27 @@ func (t *treeReader) read(n ast.Node, depth int) *node {
 	case *ast.MappingValueNode:
 		t.readMap(out, []*ast.MappingValueNode{v}, depth)
 	default:
-		t.problems.add(out.line, "a profile must not hold %s: write text in quotes", n.Type())
+		what, known := refused[n.Type()]
+		if !known {
+			what = n.Type().String() + ": write text in quotes"
+		}
+		out.kind = nodeBad
+		t.problems.add(out.line, "a profile must not hold %s", what)
 	}
 	return out
+}
+
+// refused is what YAML has and a profile has not.
+var refused = map[ast.NodeType]string{
+	ast.AnchorType: "anchors (&name)", ast.AliasType: "aliases (*name)", ast.TagType: "tags (!name)",
+	ast.FloatType: "numbers with a point: write text in quotes", ast.InfinityType: "infinity: write text in quotes", ast.NanType: "NaN: write text in quotes",
 }
 
 func (t *treeReader) readInt(out *node, v *ast.IntegerNode) {
 	var i int
 	if err := yaml.NodeToValue(v, &i); err != nil {
 		t.problems.add(out.line, "want a whole number of at most 64 bits")
+		out.kind = nodeBad
 		return
 	}
 	out.kind, out.text, out.scalar = nodeInt, v.Token.Value, i
@@ -149,7 +173,7 @@ func (t *treeReader) readMap(out *node, values []*ast.MappingValueNode, depth in
 	out.kind = nodeMap
 	for _, v := range values {
 		if _, merge := v.Key.(*ast.MergeKeyNode); merge {
-			t.problems.add(lineOf(v.Key), "a profile must not hold merge keys")
+			t.problems.add(lineOf(v.Key), "a profile must not hold merge keys (<<)")
 			continue
 		}
 		f := field{key: v.Key.GetToken().Value, line: lineOf(v.Key), value: t.read(v.Value, depth+1)}

@@ -125,8 +125,11 @@ func (v *validator) unwraps() {
 		if u.When.Kind != "" {
 			oneOf(v, path+".when.kind", u.When.Kind, kinds...)
 		}
-		if u.As == "soap" && (v.p.DRM != drm.PlayReady || u.Decode != "none") {
-			v.bad(path+".as", "soap is for profiles with drm: playready, and is not encoded")
+		if u.As == "soap" && v.p.DRM != drm.PlayReady {
+			v.bad(path+".as", "soap is for profiles with drm: playready")
+		}
+		if u.As == "soap" && u.Decode != "none" {
+			v.bad(path+".decode", "a SOAP envelope is not encoded")
 		}
 		switch {
 		case u.As == "json":

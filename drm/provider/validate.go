@@ -21,10 +21,14 @@ var (
 type validator struct {
 	p        *Profile
 	lines    map[string]int
+	failed   map[string]bool // see decoder
 	problems problems
 }
 
 func (v *validator) bad(path, format string, args ...any) {
+	if v.failed[path] {
+		return
+	}
 	line := v.lines[path]
 	for at := path; line == 0 && at != ""; line = v.lines[at] { // a key that is missing: the mapping that lacks it
 		at = at[:max(strings.LastIndexAny(at, ".["), 0)]
@@ -40,6 +44,10 @@ func oneOf[T ~string](v *validator, path string, got T, valid ...T) {
 	names := make([]string, len(valid))
 	for i, n := range valid {
 		names[i] = string(n)
+	}
+	if got == "" {
+		v.bad(path, "is missing: %s", nearest.Hint("", names))
+		return
 	}
 	v.bad(path, "seen %q: %s", got, nearest.Hint(string(got), names))
 }
@@ -118,6 +126,8 @@ const (
 	CertificateEmbedded = "embedded" // it is a file
 )
 
+var certificateModes = []string{"same_url", CertificateURL, CertificateEmbedded, "none", "unsupported"}
+
 // maxCertificate bounds a file with a service certificate, in bytes.
 const maxCertificate = 1 << 16
 
@@ -132,7 +142,7 @@ func (p *Profile) EmbeddedCertificate() ([]byte, error) {
 
 func (v *validator) certificate(outputs map[string]tokenShape) {
 	c := v.p.Certificate
-	oneOf(v, "certificate.mode", c.Mode, "same_url", CertificateURL, CertificateEmbedded, "none", "unsupported")
+	oneOf(v, "certificate.mode", c.Mode, certificateModes...)
 	oneOf(v, "certificate.cache", c.Cache, "run", "session", "never")
 	oneOf(v, "certificate.wrap", c.Wrap, "inherit", "raw")
 	oneOf(v, "certificate.method", c.Method, "GET", "POST")
@@ -140,6 +150,9 @@ func (v *validator) certificate(outputs map[string]tokenShape) {
 		key, mode string
 		given     bool
 	}{{"url", CertificateURL, c.URL != ""}, {"file", CertificateEmbedded, c.File != ""}} {
+		if !slices.Contains(certificateModes, c.Mode) {
+			continue
+		}
 		if own.given && c.Mode != own.mode {
 			v.bad("certificate."+own.key, "belongs to mode %s, seen %s", own.mode, c.Mode)
 		} else if !own.given && c.Mode == own.mode {
@@ -193,7 +206,7 @@ func (v *validator) request(outputs map[string]tokenShape) {
 func (v *validator) template(s *scope, path, text string, into landing) *template {
 	t, err := s.compile(text, into)
 	if err != nil {
-		for _, line := range strings.Split(err.Error(), "\n") {
+		for line := range strings.SplitSeq(err.Error(), "\n") {
 			v.bad(path, "%s", line)
 		}
 		return nil
@@ -235,9 +248,9 @@ func (v *validator) headers(s *scope, path string, ps Params, secrets []string) 
 
 func (v *validator) response() {
 	r := &v.p.Response
-	for _, status := range r.OKStatus {
+	for i, status := range r.OKStatus {
 		if status < 100 || status > 599 {
-			v.bad("response.ok_status", "want HTTP status codes, seen %d", status)
+			v.bad(fmt.Sprintf("response.ok_status[%d]", i), "want HTTP status codes, seen %d", status)
 		}
 	}
 	if r.MaxBytes < 1 || r.MaxBytes > 1<<30 {

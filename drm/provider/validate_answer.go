@@ -119,6 +119,9 @@ func (s Statuses) covers(other Statuses) bool {
 func (v *validator) locator(path, from, where, regex string, valid ...string) *locator {
 	oneOf(v, path+".from", from, valid...)
 	l := &locator{from: from, path: where, regex: v.regex(path+".regex", regex)}
+	if !slices.Contains(valid, from) {
+		return l
+	}
 	switch from {
 	case "json":
 		l.steps = v.jsonSteps(path+".path", where)
@@ -200,7 +203,10 @@ func (v *validator) outcome(path string, o Outcome) {
 			v.bad(fmt.Sprintf("%s.class[%d]", path, i), "%s is never a right refusal", c)
 		}
 	}
-	if o.Licenses < 0 || o.Licenses > 0 && v.p.DRM != drm.PlayReady {
-		v.bad(path+".licenses", "want a number of PlayReady licenses")
+	if o.Licenses < 0 {
+		v.bad(path+".licenses", "want a number of licenses, seen %d", o.Licenses)
+	}
+	if o.Licenses > 0 && v.p.DRM != drm.PlayReady {
+		v.bad(path+".licenses", "is for profiles with drm: playready")
 	}
 }

@@ -67,7 +67,7 @@ func (v *validator) tokenSigned(path string, j *TokenSignedJSON, s *scope) *sign
 	}
 	out.outer = v.jsonTemplate(s.with("inner_bytes", valueOf([]byte{})).with("signature", valueOf([]byte{})), path+".outer", j.Outer.root)
 	for _, name := range []string{"inner_bytes", "signature"} {
-		if !slices.ContainsFunc(out.outer.templates(), func(t *template) bool { return strings.Contains(t.text, name) }) {
+		if !j.Outer.root.mentions(name) {
 			v.bad(path+".outer", "names no ${%s}", name)
 		}
 	}

@@ -65,7 +65,11 @@ func (v *validator) tokens() map[string]tokenShape {
 			v.bad(path+".id", "want a name of letters, digits and underscores, each once, seen %q", t.ID)
 		}
 		local := t.Source == "template" || t.Source == "jwt" || t.Source == "signed_json"
-		v.p.plan.tokens = append(v.p.plan.tokens, v.token(path, t, newScope(v.p.Vars, maps.Clone(outputs), local)))
+		s := newScope(v.p.Vars, maps.Clone(outputs), local)
+		for _, other := range v.p.Tokens[i:] {
+			s.later = append(s.later, other.ID)
+		}
+		v.p.plan.tokens = append(v.p.plan.tokens, v.token(path, t, s))
 		outputs[t.ID] = tokenShape{outputs: t.outputNames(), public: t.Public}
 	}
 	return outputs
