@@ -76,7 +76,7 @@ func TestForgedJWT(t *testing.T) {
 			t.Errorf("%s: something beside the token is forged: %v", name, q.Header)
 		}
 	}
-	want := provider.TokenTraits{Local: true, Signed: true, JWT: true, Begins: true, Ends: true, Identity: []string{"iss", "message.aud"}}
+	want := provider.TokenTraits{Local: true, Signed: true, JWT: true, Begins: true, Ends: true, Identity: []string{"iss", "message.aud"}, EndOffset: 5 * time.Minute}
 	if traits := p.TokenTraits(); !reflect.DeepEqual(traits, want) {
 		t.Errorf("traits %+v, want %+v", traits, want)
 	}
@@ -164,7 +164,7 @@ func TestForgedTemplate(t *testing.T) {
 	if _, err := forged(provider.Forgery{NoEnd: true}); err == nil || !strings.Contains(err.Error(), "a time cannot be left out of text") {
 		t.Errorf("without end: %v", err)
 	}
-	if traits := p.TokenTraits(); !reflect.DeepEqual(traits, provider.TokenTraits{Local: true, Begins: true, Ends: true}) {
+	if traits := p.TokenTraits(); !reflect.DeepEqual(traits, provider.TokenTraits{Local: true, Begins: true, Ends: true, EndOffset: 5 * time.Minute}) {
 		t.Errorf("traits %+v", traits)
 	}
 }
@@ -274,7 +274,7 @@ request: {url: "https://license.example/", body: {wrap: token, token: s}}
 			t.Errorf("%s: %s signed %s, want %s, signed %v", name, outer.Request, body, c.inner, c.signed)
 		}
 	}
-	want := provider.TokenTraits{Local: true, Signed: true, Begins: true, Ends: true, Identity: []string{"provider"}}
+	want := provider.TokenTraits{Local: true, Signed: true, Begins: true, Ends: true, Identity: []string{"provider"}, EndOffset: time.Minute}
 	if traits := p.TokenTraits(); !reflect.DeepEqual(traits, want) {
 		t.Errorf("traits %+v, want %+v", traits, want)
 	}
