@@ -69,7 +69,7 @@ func TestGzip(t *testing.T) {
 		t.Errorf("an empty body has the header %v", q.Header)
 	}
 	p = boundTo(t, head+"request: {url: 'https://license.example/', headers: {accept: c/d}, accept: a/b}\n")
-	if q := built(t, p, leaseFor(t, p, testNeed()), ""); len(q.Header) != 2 || q.Header["accept"][0] != "c/d" {
+	if q := built(t, p, leaseFor(t, p, testNeed()), ""); len(q.Header) != 2 || map[string][]string(q.Header)["accept"][0] != "c/d" {
 		t.Errorf("a header that the profile names has %v beside it", q.Header)
 	}
 }
@@ -95,7 +95,6 @@ func TestQueryEncodings(t *testing.T) {
 		"verbatim": "y=1&cfg=(kid:rk8d+Ox90BGnZQCgyR5r9g==,v:a(&+))&s=RkFLRS1zZWNyZXQgdmFsdWU=",
 	} {
 		v := "a &+"
-		want = strings.Replace(want, "a+%26%2B%29", "a+%26%2B%29", 1)
 		if encoding == "verbatim" {
 			v = "a(&+)"
 		}

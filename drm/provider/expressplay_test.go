@@ -36,7 +36,7 @@ type tokenServer struct {
 func newTokenServer(t *testing.T, answer http.HandlerFunc) *tokenServer {
 	t.Helper()
 	s := &tokenServer{}
-	s.Server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.asked.Add(1)
 		body, _ := io.ReadAll(r.Body)
 		text := r.Method + " " + r.Host + r.URL.String() + "\n" + r.Header.Get("Content-Type") + "\n" + string(body)
@@ -45,6 +45,8 @@ func newTokenServer(t *testing.T, answer http.HandlerFunc) *tokenServer {
 		s.form.Store(&form)
 		answer(w, r)
 	}))
+	hush(s.Server)
+	s.StartTLS()
 	t.Cleanup(s.Close)
 	return s
 }

@@ -2,8 +2,9 @@ package provider_test
 
 import (
 	"io"
-	"log"
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -111,5 +112,7 @@ func refusesAll(t *testing.T, name, text string, want ...string) {
 	}
 }
 
-// quiet is the log of a server whose handshakes fail on purpose.
-func quiet() *log.Logger { return log.New(io.Discard, "", 0) }
+// hush keeps a server from telling of handshakes that fail on purpose.
+func hush(s *httptest.Server) {
+	s.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
+}

@@ -125,7 +125,7 @@ func (s *scope) resolve(path []any, n *names) error {
 	case at.item != nil && at.item.members != nil:
 		return fmt.Errorf("%s is a list: want %s[0].kid or %s[0].cek", text, text, text)
 	case at.members != nil:
-		return fmt.Errorf("%s is no value by itself: %s", text, membersOf(text, at.members))
+		return fmt.Errorf("%s is no value by itself: %s", text, membersOf(at.members))
 	}
 	return nil
 }
@@ -150,7 +150,7 @@ func (s *shape) step(text string, step any) (*shape, error) {
 }
 
 // membersOf says how a path may go on.
-func membersOf(text string, members map[string]*shape) string {
+func membersOf(members map[string]*shape) string {
 	if len(members) == 0 {
 		return "and it has no members"
 	}

@@ -67,13 +67,12 @@ func (a *authority) sign(t *testing.T, template *x509.Certificate, key *ecdsa.Pr
 	return cert
 }
 
-func (a *authority) write(t *testing.T, name, kind string, der []byte) string {
+func (a *authority) write(t *testing.T, name, kind string, der []byte) {
 	t.Helper()
 	path := filepath.Join(a.dir, name)
 	if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return path
 }
 
 // leaf returns a certificate of a server or a client with its key, which stand in files too.
@@ -152,7 +151,7 @@ func TestTLS(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := httptest.NewUnstartedServer(say(200, "text/plain", "FAKE-token-value"))
-			s.Config.ErrorLog = quiet()
+			hush(s)
 			s.TLS = c.server.Clone()
 			s.StartTLS()
 			defer s.Close()

@@ -22,7 +22,7 @@ func commandProfile(keys string) string {
 }
 
 // commanded returns what a command's output makes of the header.
-func commanded(t *testing.T, ctx context.Context, keys string, env provider.Environment) (string, error) {
+func commanded(ctx context.Context, t *testing.T, keys string, env provider.Environment) (string, error) {
 	t.Helper()
 	if _, err := exec.LookPath("sh"); err != nil {
 		t.Skip("there is no shell")
@@ -56,7 +56,7 @@ func TestCommand(t *testing.T) {
 		"b64":         {`argv: [echo, RkFLRS14eHh4], outputs: {value: {decode: b64}}`, "FAKE-xxxx"},
 		"no stdin":    {`argv: [sh, -c, 'cat; echo FAKE-nothing'], outputs: {value: {}}`, "FAKE-nothing"},
 	} {
-		got, err := commanded(t, t.Context(), c.keys, provider.Environment{})
+		got, err := commanded(t.Context(), t, c.keys, provider.Environment{})
 		if err != nil || got != c.want {
 			t.Errorf("%s: %q, %v; want %q", name, got, err, c.want)
 		}
@@ -83,7 +83,7 @@ func TestCommandErrors(t *testing.T) {
 			t.Parallel()
 			vault := secret.NewVault()
 			begin := time.Now()
-			_, err := commanded(t, t.Context(), c.keys, provider.Environment{Vault: vault})
+			_, err := commanded(t.Context(), t, c.keys, provider.Environment{Vault: vault})
 			var token *provider.TokenError
 			if err == nil || !strings.Contains(err.Error(), c.want) || !errors.As(err, &token) || token.Class != provider.ErrorAuthMissing {
 				t.Errorf("%v, want %q", err, c.want)
@@ -120,7 +120,7 @@ func TestCommandKillsChildren(t *testing.T) {
 					cancel()
 				}()
 			}
-			_, err := commanded(t, ctx, `argv: [sh, -c, 'sleep 60 & echo $! >"$1"; wait', x, '`+pidFile+`'], timeout: `+timeout+`, outputs: {value: {}}`, provider.Environment{})
+			_, err := commanded(ctx, t, `argv: [sh, -c, 'sleep 60 & echo $! >"$1"; wait', x, '`+pidFile+`'], timeout: `+timeout+`, outputs: {value: {}}`, provider.Environment{})
 			if err == nil {
 				t.Fatal("a token without a command's end")
 			}

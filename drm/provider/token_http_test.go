@@ -41,7 +41,7 @@ func newHosts(t *testing.T, answers map[string]http.HandlerFunc) *hosts {
 			h.mu.Unlock()
 			answer(w, r)
 		}))
-		s.Config.ErrorLog = quiet()
+		hush(s)
 		s.StartTLS()
 		t.Cleanup(s.Close)
 		h.at[name] = s.Listener.Addr().String()

@@ -299,7 +299,8 @@ func TestLateTokens(t *testing.T) {
 	if p.Build(lease, m, other).Header.Get("X-Late") == first.Header.Get("X-Late") {
 		t.Error("the request's randomness does not count")
 	}
-	if p.Build(lease, m, provider.At{Now: testNow}).Header.Get("X-Late") == p.Build(lease, m, provider.At{Now: testNow}).Header.Get("X-Late") {
+	random := p.Build(lease, m, provider.At{Now: testNow}).Header.Get("X-Late")
+	if random == p.Build(lease, m, provider.At{Now: testNow}).Header.Get("X-Late") {
 		t.Error("without randomness that is given two requests have the same")
 	}
 }
