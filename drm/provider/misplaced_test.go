@@ -42,7 +42,11 @@ func TestMisplacedToken(t *testing.T) {
 			t.Errorf("%s: the token is shown: %v", name, r)
 		}
 		next, err := p.Redirected(r, 307, http.Header{"Location": {"https://other.example/"}}, 0)
-		if err != nil || next.Header["Authorization"] != nil {
+		if c.places.Body { // a body that names a token stays, whatever was left out of it
+			if err == nil {
+				t.Errorf("%s: the body is sent to another host", name)
+			}
+		} else if err != nil || next.Header["Authorization"] != nil {
 			t.Errorf("%s: another host is sent %v, %v", name, next, err)
 		}
 		if again := built(t, p, leaseFor(t, p, testNeed()), "c"); again.Header["Authorization"] != nil {
