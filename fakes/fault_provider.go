@@ -20,6 +20,7 @@ const (
 	faultCustomData       = "customdata-ignored"
 	faultMissingGeneric   = "customdata-missing-generic"
 	faultRawForJSON       = "raw-when-json-asked"
+	faultErrorCode        = "errorcode-ignored" // not of the sheet
 )
 
 // providerFaults leave out checks of the providers' services, or make ones that they don't. Each acts at every provider that has
@@ -48,5 +49,6 @@ func providerFaults() []definition {
 		gate(faultCustomData, "custom data is not looked at for a token", drm.KindLicense, drm.PlayReady),
 		gate(faultMissingGeneric, "the SOAP fault for a missing token does not say what is missing", drm.KindLicense, drm.PlayReady),
 		gate(faultRawForJSON, "DRMtoday: answers come raw where JSON was asked for", every, drm.Widevine),
+		gate(faultErrorCode, "Microsoft's test server: a license where the query asks for an error", drm.KindLicense, drm.PlayReady),
 	}
 }

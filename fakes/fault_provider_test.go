@@ -32,6 +32,7 @@ var providerScopes = map[string]struct {
 	"query-plus-to-space":        {operation: drm.KindLicense},
 	"customdata-ignored":         {drm.PlayReady, drm.KindLicense},
 	"customdata-missing-generic": {drm.PlayReady, drm.KindLicense},
+	"errorcode-ignored":          {drm.PlayReady, drm.KindLicense},
 }
 
 // oddity is a fault as it is seen at one provider's services.
@@ -56,6 +57,7 @@ func providerOddities() map[string]oddities {
 		"axinom PlayReady":      {func(t *testing.T) lab { return startAxinom(t, drm.PlayReady, fakes.Options{}) }, axinomPROddities()},
 		"drmtoday Widevine":     {func(t *testing.T) lab { return startDRMtoday(t, drm.Widevine, fakes.Options{}) }, drmTodayOddities()},
 		"drmtoday PlayReady":    {func(t *testing.T) lab { return startDRMtoday(t, drm.PlayReady, fakes.Options{}) }, drmTodayPROddities()},
+		"microsoft PlayReady":   {func(t *testing.T) lab { return startMicrosoft(t) }, microsoftOddities()},
 		"google Widevine":       {func(t *testing.T) lab { return startGoogle(t, fakes.Options{}) }, googleOddities()},
 	}
 }

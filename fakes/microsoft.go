@@ -85,7 +85,7 @@ func (m *microsoft) authorize(x *exchange) *refusal {
 // add adds the licenses that a group asks for, or the fault.
 func (m *microsoft) add(x *exchange, g cfgGroup) *refusal {
 	switch {
-	case g.code != 0:
+	case g.code != 0 && !x.acts(faultErrorCode):
 		f := soap.Fault{Code: g.code, Text: "the request asked for this code"}
 		if g.code == soap.CodeProtocolRedirect {
 			f.RedirectURL = x.asked

@@ -189,3 +189,11 @@ func TestMicrosoftKeysStayIn(t *testing.T) {
 	}
 	seekSecrets(t, l.Server, vault, said.String(), strings.Repeat("no log\n", 1000))
 }
+
+// microsoftOddities are the faults as they are seen at the test server.
+func microsoftOddities() []oddity {
+	return []oddity{{"errorcode-ignored", func(t *testing.T, l lab) bool {
+		_, got := askMicrosoft(t, l, "?cfg=(errorcode:0x8004c065)", prAsk{})
+		return got.status == http.StatusOK
+	}}}
+}
