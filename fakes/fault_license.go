@@ -52,6 +52,20 @@ func dropCanPlay(_ *exchange, g *grant, _ *drm.KID) bool {
 	return acted
 }
 
+func demandHDCP(_ *exchange, g *grant, scope *drm.KID) bool {
+	return eachKey(g, scope, func(k *grantedKey) { k.hdcp = wire.HDCP_HDCP_V2 })
+}
+
+func sevenSeconds(_ *exchange, g *grant, _ *drm.KID) bool {
+	g.policy.LicenseDurationSeconds, g.policy.PlaybackDurationSeconds = proto.Int64(7), proto.Int64(7)
+	return true
+}
+
+func invertPersistence(_ *exchange, g *grant, _ *drm.KID) bool {
+	g.policy.CanPersist = proto.Bool(!g.policy.GetCanPersist())
+	return true
+}
+
 // eachKey calls alter for the keys in scope and reports whether it did for any.
 func eachKey(g *grant, scope *drm.KID, alter func(*grantedKey)) bool {
 	acted := false

@@ -49,6 +49,6 @@ func providerFaults() []definition {
 		gate(faultCustomData, "custom data is not looked at for a token", drm.KindLicense, drm.PlayReady),
 		gate(faultMissingGeneric, "the SOAP fault for a missing token does not say what is missing", drm.KindLicense, drm.PlayReady),
 		gate(faultRawForJSON, "DRMtoday: answers come raw where JSON was asked for", every, drm.Widevine),
-		gate(faultErrorCode, "Microsoft's test server: a license where the query asks for an error", drm.KindLicense, drm.PlayReady),
+		gate(faultErrorCode, "Microsoft's test server: an error that the query asks for is left out", drm.KindLicense, drm.PlayReady),
 	}
 }

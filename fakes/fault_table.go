@@ -38,6 +38,10 @@ const (
 	faultOAEPSHA256        = "wv-session-key-oaep-sha256"
 	faultHMACClientKey     = "wv-license-hmac-client-key"
 	faultWrongType         = "wv-answer-wrong-type"
+	// Those of sheet providers.md §7.3.
+	faultHDCP        = "hdcp-v2-on-sd"
+	faultDuration    = "duration-7s"
+	faultPersistence = "persist-mismatch"
 
 	faultCertRefused     = "wv-cert-refused"
 	faultCertWrongType   = "wv-cert-wrong-type"
@@ -169,6 +173,9 @@ func licenseFaults() []definition {
 		protocolFault(faultSessionConstant, "the session key is the same in every license", constantSessionKey),
 		protocolFault(faultOAEPSHA256, "the session key is wrapped with OAEP over SHA-256 instead of SHA-1", wrapWithSHA256),
 		protocolFault(faultHMACClientKey, "the license is authenticated with the client's MAC key", signWithClientKey),
+		protocolFault(faultHDCP, "every key demands HDCP 2 of outputs", demandHDCP),
+		protocolFault(faultDuration, "the license lasts seven seconds", sevenSeconds),
+		protocolFault(faultPersistence, "the license may be stored if it should not be, and not if it should", invertPersistence),
 		protocolFault(faultWrongType, "the envelope's type is SERVICE_CERTIFICATE instead of LICENSE", wrongType),
 	}
 }

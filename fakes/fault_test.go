@@ -63,6 +63,18 @@ var protocolFaults = map[string]struct {
 		must(t, proto.Unmarshal(s.answers[0].body, m))
 		isTrue(t, m.GetType() == wire.SignedMessage_SERVICE_CERTIFICATE)
 	}},
+	"hdcp-v2-on-sd": {check: func(t *testing.T, s spoilt) {
+		for _, c := range s.licenses(t)[0].license.GetKey() {
+			isTrue(t, c.GetType() != wire.License_KeyContainer_CONTENT || c.GetRequiredProtection().GetHdcp() == wire.HDCP_HDCP_V2)
+		}
+	}},
+	"duration-7s": {check: func(t *testing.T, s spoilt) {
+		p := s.licenses(t)[0].license.GetPolicy()
+		isTrue(t, p.GetLicenseDurationSeconds() == 7 && p.GetPlaybackDurationSeconds() == 7)
+	}},
+	"persist-mismatch": {check: func(t *testing.T, s spoilt) {
+		isTrue(t, s.licenses(t)[0].license.GetPolicy().GetCanPersist())
+	}},
 	"wv-session-key-oaep-sha256": {check: func(t *testing.T, s spoilt) {
 		o := s.failsWith(t, rsa.ErrDecryption)
 		plain, err := rsa.DecryptOAEP(sha256.New(), nil, s.request.device.Key().Reveal(), o.envelope.GetSessionKey(), nil)

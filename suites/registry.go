@@ -18,7 +18,7 @@ const SetVersion = "0.5"
 
 // All returns every check, sorted by id.
 func All() []Check {
-	all := slices.Concat(widevineChecks(), playReadyChecks(), authorizationChecks(), scenarioChecks())
+	all := slices.Concat(widevineChecks(), playReadyChecks(), authorizationChecks(), promiseChecks(), scenarioChecks())
 	slices.SortFunc(all, func(a, b Check) int { return strings.Compare(a.ID, b.ID) })
 	return all
 }
