@@ -5,6 +5,8 @@ import (
 	"compress/gzip"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -185,6 +187,24 @@ func TestCertificateURLs(t *testing.T) {
 		refusesAll(t, keys, certificateProfile(keys), "p.yaml:11: ", want)
 	}
 	parsed(t, certificateProfile("mode: embedded, file: c.bin"))
+}
+
+// TestEmbeddedCertificate is read where the profile says it is.
+func TestEmbeddedCertificate(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "certificate.bin")
+	p := parsed(t, certificateProfile("mode: embedded, file: '"+path+"'"))
+	if _, err := p.EmbeddedCertificate(); err == nil || !strings.Contains(err.Error(), "read certificate.file: ") {
+		t.Errorf("no file: %v", err)
+	}
+	for size, good := range map[int]bool{1000: true, 1 << 16: true, 1<<16 + 1: false} {
+		if err := os.WriteFile(path, make([]byte, size), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if b, err := p.EmbeddedCertificate(); (err == nil) != good || good && len(b) != size {
+			t.Errorf("%d bytes: %d, %v", size, len(b), err)
+		}
+	}
 }
 
 // TestBuildLeavesBodyAlone: a message may be sent again.

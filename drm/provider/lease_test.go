@@ -144,6 +144,31 @@ func TestSingleUse(t *testing.T) {
 	}
 }
 
+// TestConsumedToken: where a certificate request consumes the token, a token for one message serves one of both.
+func TestConsumedToken(t *testing.T) {
+	t.Parallel()
+	for token, uses := range map[string]int{"single_use: true, ": 1, "scope: request, ": 1, "": 3} {
+		for consumes, certificates := range map[string]int{"true": uses, "false": 3} {
+			p := boundTo(t, head+"tokens: [{id: t, "+token+"source: env, env: T}]\nrequest: {url: 'https://license.example/', headers: {A: '${token.t.value}'}}\ncertificate: {consumes_token: "+consumes+"}\n", "T", "FAKE-token")
+			lease, good := leaseFor(t, p, testNeed()), 0
+			for range 3 {
+				if lease.Use(drm.KindCertificate) == nil {
+					good++
+				}
+			}
+			if good != certificates {
+				t.Errorf("%q, consumes_token %s: %d of 3 certificate requests, want %d", token, consumes, good, certificates)
+			}
+			if err := lease.Use(drm.KindLicense); (err == nil) != (token == "" || consumes == "false") {
+				t.Errorf("%q, consumes_token %s: a license request after that: %v", token, consumes, err)
+			}
+			if err := lease.WithAlteredToken().Use(drm.KindLicense); (err == nil) != (token == "") {
+				t.Errorf("%q, consumes_token %s: a copy of the lease counts by itself: %v", token, consumes, err)
+			}
+		}
+	}
+}
+
 func TestBudget(t *testing.T) {
 	t.Parallel()
 	server := newTokenServer(t, sayJSON)

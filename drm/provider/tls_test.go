@@ -130,22 +130,22 @@ func TestTLS(t *testing.T) {
 		keys   string
 		want   string // of the error
 	}{
-		"system's roots":           {plain, "min: '1.2'", "tls"},
+		"system's roots":           {plain, "min: '1.2'", "unclassified: tls: "},
 		"ca_file":                  {plain, trust, ""},
-		"another CA":               {plain, "ca_file: '" + other.dir + "/ca.pem'", "tls"},
+		"another CA":               {plain, "ca_file: '" + other.dir + "/ca.pem'", "unclassified: tls: "},
 		"server name":              {plain, trust + ", server_name: svc.example", ""},
-		"another name":             {plain, trust + ", server_name: other.example", "tls"},
+		"another name":             {plain, trust + ", server_name: other.example", "unclassified: tls: "},
 		"pin of the leaf":          {plain, trust + pin(certificate.Leaf), ""},
 		"pin of the CA":            {plain, trust + pin(ca.cert), ""},
 		"wrong pin":                {plain, trust + pin(other.cert), "tls: no certificate of the chain is pinned by the profile"},
 		"pin of a stray":           {&tls.Config{Certificates: []tls.Certificate{stapled}}, trust + pin(foreign.Leaf), "tls: no certificate of the chain is pinned by the profile"},
 		"one of two pins":          {plain, trust + ", pin_sha256: ['" + pinOf(other.cert) + "', '" + pinOf(ca.cert) + "']", ""},
 		"client":                   {mutual, trust + client(ca), ""},
-		"no client":                {mutual, trust, "tls: "},
-		"client of another CA":     {mutual, trust + client(other), "tls: "},
-		"1.3 for 1.2":              {&tls.Config{Certificates: plain.Certificates, MaxVersion: tls.VersionTLS12}, trust + ", min: '1.3'", "tls: "},
+		"no client":                {mutual, trust, "unclassified: tls: "},
+		"client of another CA":     {mutual, trust + client(other), "unclassified: tls: "},
+		"1.3 for 1.2":              {&tls.Config{Certificates: plain.Certificates, MaxVersion: tls.VersionTLS12}, trust + ", min: '1.3'", "unclassified: tls: "},
 		"1.2 for 1.2":              {&tls.Config{Certificates: plain.Certificates, MaxVersion: tls.VersionTLS12}, trust + ", min: '1.2'", ""},
-		"1.1 is never spoken":      {&tls.Config{Certificates: plain.Certificates, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}, trust, "tls: "},
+		"1.1 is never spoken":      {&tls.Config{Certificates: plain.Certificates, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}, trust, "unclassified: tls: "},
 		"insecure trusts everyone": {plain, "insecure: true", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
