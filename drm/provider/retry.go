@@ -39,10 +39,25 @@ func (r Retry) Pause(attempt int, m *Matched, after http.Header) (time.Duration,
 	for range attempt - 1 {
 		pause = min(2*pause, r.Backoff.Longest)
 	}
-	if seconds, err := strconv.Atoi(after.Get("Retry-After")); err == nil && r.HonourRetryAfter && seconds >= 0 {
-		pause = max(pause, time.Duration(min(seconds, int(maxBackoff/time.Second)))*time.Second)
+	if r.HonourRetryAfter {
+		pause = max(pause, min(retryAfter(after), maxBackoff))
 	}
 	return pause, true
+}
+
+// retryAfter returns how long Retry-After says to wait: seconds, or a time, which counts from the answer's own Date (RFC 9110
+// §10.2.3). Zero: it says nothing.
+func retryAfter(h http.Header) time.Duration {
+	text := h.Get("Retry-After")
+	if seconds, err := strconv.Atoi(text); err == nil {
+		return time.Duration(min(seconds, int(maxBackoff/time.Second))) * time.Second
+	}
+	at, err := http.ParseTime(text)
+	now, err2 := http.ParseTime(h.Get("Date"))
+	if err != nil || err2 != nil {
+		return 0
+	}
+	return at.Sub(now)
 }
 
 // NewToken says whether a refused request is to be sent once more with a new token: its matcher says once_new_token, and its

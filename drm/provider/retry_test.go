@@ -113,6 +113,10 @@ func TestPause(t *testing.T) {
 		{"max: 5, honour_retry_after: true", 1, again, "86400", time.Minute, true},
 		{"max: 5, honour_retry_after: true", 1, again, "-5", 200 * ms, true},
 		{"max: 5, honour_retry_after: true", 1, again, "soon", 200 * ms, true},
+		{"max: 5, honour_retry_after: true", 1, again, "Tue, 14 Nov 2023 22:13:29 GMT", 9000 * ms, true},
+		{"max: 5, honour_retry_after: true", 1, again, "Wed, 15 Nov 2023 22:13:29 GMT", time.Minute, true},
+		{"max: 5, honour_retry_after: true", 1, again, "Tue, 14 Nov 2023 22:13:19 GMT", 200 * ms, true},
+		{"max: 5", 1, again, "Tue, 14 Nov 2023 22:13:29 GMT", 200 * ms, true},
 		{"max: 5, honour_retry_after: true", 1, again, "99999999999999999999", 200 * ms, true},
 		{"max: 5, classes: [server_transient]", 1, again, "", 200 * ms, true},
 		{"max: 5, classes: [rate_limited]", 1, again, "", 0, false},
@@ -121,7 +125,7 @@ func TestPause(t *testing.T) {
 		{"max: 5", 1, &provider.Matched{Class: provider.ErrorAuthInvalid, Retry: "once_new_token"}, "", 0, false},
 	} {
 		p := parsed(t, head+"request: {url: 'https://license.example/'}\nretry: {"+c.retry+"}\n")
-		got, ok := p.Retry.Pause(c.attempt, c.m, http.Header{"Retry-After": {c.after}})
+		got, ok := p.Retry.Pause(c.attempt, c.m, http.Header{"Retry-After": {c.after}, "Date": {"Tue, 14 Nov 2023 22:13:20 GMT"}})
 		if got != c.want || ok != c.again {
 			t.Errorf("%s, attempt %d, Retry-After %q: %v %v, want %v %v", c.retry, c.attempt, c.after, got, ok, c.want, c.again)
 		}

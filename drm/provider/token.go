@@ -120,6 +120,9 @@ func (b *bound) mint(ctx context.Context, t *tokenPlan, have map[string]outputs,
 	}
 	if !t.Public {
 		for _, name := range keysSorted(values) {
+			if name == t.TTLFrom {
+				continue // a time is found everywhere, and gives nothing away
+			}
 			b.env.Vault.Add(t.ID+"."+name, values[name])
 		}
 	}

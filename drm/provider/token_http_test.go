@@ -219,7 +219,8 @@ func TestTTLFrom(t *testing.T) {
 		"":                          {},
 	} {
 		h := newHosts(t, map[string]http.HandlerFunc{"token.example": say(200, "application/json", `{"t": "FAKE-token", "e": "`+text+`"}`)})
-		env := provider.Environment{HTTP: h.client(), Clock: fixedClock{}}
+		vault := secret.NewVault()
+		env := provider.Environment{HTTP: h.client(), Clock: fixedClock{}, Vault: vault}
 		p, err := parsed(t, head+"tokens:\n  - {id: t, source: http, ttl_from: end, http: {method: GET, url: 'https://token.example/', outputs: {value: {from: json, path: $.t}, end: {from: json, path: $.e}}}}\n"+
 			"request: {url: 'https://license.example/', headers: {A: '${token.t.value}'}}\n").Bind(env)
 		if err != nil {
@@ -231,6 +232,9 @@ func TestTTLFrom(t *testing.T) {
 			t.Errorf("%q: %v", text, err)
 		case !want.IsZero() && (err != nil || !lease.Expires.Equal(want)):
 			t.Errorf("%q: %v, %v; want %v", text, lease, err, want)
+		}
+		if names := vault.Names([]byte("it ends at " + text)); names != nil {
+			t.Errorf("%q counts as the secret %v", text, names)
 		}
 	}
 }

@@ -18,9 +18,12 @@ func (v *validator) tokenJWT(path string, j *TokenJWT, s *scope) *jwtPlan {
 		oneOf(v, path+".key_encoding", j.KeyEncoding, "pem", "jwk")
 	}
 	out.header = v.params(s, path+".header", j.Header, nil)
-	for _, p := range j.Header {
+	for i, p := range j.Header {
 		if p.Name == "alg" {
 			v.bad(path+".header.alg", "is the key alg of the token")
+		}
+		if i > 0 && j.Header[i-1].Name == p.Name {
+			v.bad(join(path+".header", p.Name), "want one text, seen a list")
 		}
 	}
 	if j.Claims == nil || j.Claims.root.kind != nodeMap || len(j.Claims.root.fields) == 0 || j.Claims.root.get("$each") != nil {
