@@ -101,6 +101,21 @@ func TestTamperedURL(t *testing.T) {
 	}
 }
 
+// TestTamperedURLWithoutToken: a URL that no token is in stays what it is.
+func TestTamperedURLWithoutToken(t *testing.T) {
+	t.Parallel()
+	p := boundTo(t, urlProfile+"certificate: {mode: url, url: 'https://cert.example/c?x=abc', method: POST}\n", "LICENSE_URL", "https://license.example/wv?t=abcdef01")
+	lease := leaseFor(t, p, testNeed())
+	for _, l := range []*provider.Lease{lease.WithoutToken(), lease.WithAlteredToken()} {
+		if r := p.Build(l, drm.Message{Kind: drm.KindCertificate}, testAt); r.URL != "https://cert.example/c?x=abc" {
+			t.Errorf("the certificate is asked for at %s", r.URL)
+		}
+		if r := p.Build(l, drm.Message{Kind: drm.KindLicense}, testAt); r.URL == "https://license.example/wv?t=abcdef01" {
+			t.Error("the token in the license URL is left as it is")
+		}
+	}
+}
+
 func TestSessions(t *testing.T) {
 	t.Parallel()
 	kids := []drm.KID{{1}, {2}, {3}}
