@@ -113,7 +113,11 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte(plain))
 	f.Add([]byte("profile: {"))
 	f.Add([]byte("&a [*a]"))
-	for _, name := range []string{"../../fixtures/profiles/expressplay-widevine-test.yaml", "testdata/broken/everything.yaml"} {
+	names, err := filepath.Glob("testdata/broken/*.yaml")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, name := range append(names, "../../fixtures/profiles/expressplay-widevine-test.yaml", "../../fixtures/profiles/google-widevine-uat.yaml") {
 		text, err := os.ReadFile(name)
 		if err != nil {
 			f.Fatal(err)
@@ -127,6 +131,16 @@ func FuzzParse(f *testing.F) {
 		p, err := provider.Parse("fuzz.yaml", text)
 		if err == nil && (p.ID == "" || p.Request.URL == "") {
 			t.Errorf("accepted a profile without id or URL: %+v", p)
+		}
+		if err == nil {
+			return
+		}
+		lines := map[string]bool{}
+		for line := range strings.Lines(err.Error()) {
+			if !strings.HasPrefix(line, "fuzz.yaml:") || lines[line] {
+				t.Errorf("%q names no place, or stands twice in\n%v", line, err)
+			}
+			lines[line] = true
 		}
 	})
 }

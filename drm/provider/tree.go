@@ -244,12 +244,16 @@ func (ps *problems) add(line int, format string, args ...any) {
 	*ps = append(*ps, problem{max(line, 1), fmt.Sprintf(format, args...)})
 }
 
-// join returns the problems as one error, in the order of their lines.
+// join returns the problems as one error, each once, in the order of their lines.
 func (ps problems) join(origin string) error {
 	slices.SortStableFunc(ps, func(a, b problem) int { return a.line - b.line })
-	errs := make([]error, len(ps))
-	for i, p := range ps {
-		errs[i] = fmt.Errorf("%s:%d: %s", origin, p.line, p.text)
+	var errs []error
+	told := map[problem]bool{}
+	for _, p := range ps {
+		if !told[p] {
+			errs = append(errs, fmt.Errorf("%s:%d: %s", origin, p.line, p.text))
+		}
+		told[p] = true
 	}
 	return errors.Join(errs...)
 }
