@@ -46,6 +46,7 @@ func listen(base context.Context, addr string, handler http.Handler, secure *tls
 	if secure != nil {
 		e.url, listener = "https://"+e.addr, tls.NewListener(listener, secure)
 	}
+	listener = headListener{listener}
 	e.server = &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: readHeaderTimeout,
@@ -55,6 +56,7 @@ func listen(base context.Context, addr string, handler http.Handler, secure *tls
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          slog.NewLogLogger(slog.DiscardHandler, slog.LevelError),
 		BaseContext:       func(net.Listener) context.Context { return base },
+		ConnContext:       withConnection,
 		ConnState:         e.track,
 	}
 	go func() {

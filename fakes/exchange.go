@@ -26,6 +26,8 @@ type exchange struct {
 	entitlement *entitlement               // nil: to everything
 	faults      []*armed                   // on for this request
 	record      Record
+	browser     browser
+	head        []byte // as the client wrote it, nil if that is not known
 }
 
 // on reports whether the fault is on for this request.

@@ -122,7 +122,7 @@ func (s Setting) Validate() error {
 	if i < 0 {
 		return &UnknownFaultError{Name: s.Name, Nearest: nearest.Name(s.Name, names())}
 	}
-	kinds := []drm.Kind{"", drm.KindLicense, drm.KindCertificate, drm.KindRenewal, drm.KindRelease, drm.KindAcknowledgement, OperationToken}
+	kinds := []drm.Kind{"", drm.KindLicense, drm.KindCertificate, drm.KindRenewal, drm.KindRelease, drm.KindAcknowledgement, OperationToken, OperationPreflight}
 	only := definitions()[i].Operation
 	switch {
 	case !slices.Contains(kinds, s.Operation):

@@ -13,7 +13,7 @@ func TestCatalogue(t *testing.T) {
 	t.Parallel()
 	form := regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
 	seen := make(map[string]bool)
-	total := len(protocolFaults) + len(privacyFaults) + len(connectionFaults) + len(certificateFaults) + len(providerScopes) + len(allPlayReadyFaults())
+	total := len(protocolFaults) + len(privacyFaults) + len(connectionFaults) + len(transportFaults) + len(certificateFaults) + len(providerScopes) + len(allPlayReadyFaults())
 	for _, f := range fakes.Catalogue() {
 		if !form.MatchString(f.Name) || seen[f.Name] || f.Description == "" || f.Layer == "" {
 			t.Errorf("%+v", f)
@@ -31,7 +31,9 @@ func TestCatalogue(t *testing.T) {
 		if scope, ok := providerScopes[f.Name]; ok {
 			tested = f.Layer == fakes.Protocol && f.System == scope.system && f.Operation == scope.operation && seenAtProvider(f.Name)
 		}
-		if _, ok := connectionFaults[f.Name]; !ok && f.Layer != fakes.Protocol {
+		if h, ok := transportFaults[f.Name]; ok {
+			tested = f.Layer == fakes.HTTP && f.System == "" && f.Operation == h.operation
+		} else if _, ok := connectionFaults[f.Name]; !ok && f.Layer != fakes.Protocol {
 			tested = false
 		}
 		if c, ok := allPlayReadyFaults()[f.Name]; ok {

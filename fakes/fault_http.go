@@ -126,7 +126,10 @@ func sendHalf(w http.ResponseWriter, x *exchange, a answer) {
 // takeOver takes the connection from net/http.
 func takeOver(w http.ResponseWriter) (net.Conn, bool) {
 	conn, _, err := http.NewResponseController(w).Hijack()
-	return conn, err == nil
+	if err != nil {
+		return nil, false
+	}
+	return underHead(conn), true
 }
 
 // noConnection is the answer where a fault of the connection can't act, because the handler is served by something

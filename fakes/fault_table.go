@@ -82,7 +82,7 @@ type definition struct {
 
 // definitions is the one table of all faults, in the order in which they act.
 func definitions() []definition {
-	return slices.Concat(connectionFaults(), certificateFaults(), providerFaults(), gateFaults(), licenseFaults(), playReadyFaults())
+	return slices.Concat(connectionFaults(), transportFaults(), certificateFaults(), providerFaults(), gateFaults(), licenseFaults(), playReadyFaults())
 }
 
 func connectionFaults() []definition {

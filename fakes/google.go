@@ -150,6 +150,10 @@ func (g *google) refuse(_ *exchange, why *refusal, _ answer) answer {
 	return a.answer()
 }
 
+// takesAnyType: a widely used packager declared its JSON as text/xml, and earlier as a form, and was served (sheet providers.md §7.1,
+// TR-06).
+func (*google) takesAnyType() {}
+
 func (g *google) answer(x *exchange, a answer) answer {
 	kind := "LICENSE"
 	if x.request.operation == drm.KindCertificate {

@@ -16,7 +16,7 @@ type Outcome string
 
 // The outcomes. Every request that was read ends in exactly one of them.
 const (
-	Answered Outcome = "answered" // a protocol answer was sent with status 200, be it spoilt by a fault
+	Answered Outcome = "answered" // a protocol answer was sent with status 200, or leave to a preflight with 204, be it spoilt by a fault
 	Refused  Outcome = "refused"  // a status of 400 or above was sent, or 200 by a fault of PlayReady or a provider's way
 	Broken   Outcome = "broken"   // a fault put something else than an answer in its place
 )

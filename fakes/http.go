@@ -28,7 +28,7 @@ const (
 // serveProtocol answers one request to the protocol address. It reads the request as a whole first: which faults are on
 // depends on what is asked for.
 func (s *Server) serveProtocol(w http.ResponseWriter, r *http.Request) {
-	x := &exchange{server: s, now: s.clock.Now()}
+	x := &exchange{server: s, now: s.clock.Now(), head: headOf(r)}
 	x.record = Record{N: s.history.arrive(), Time: x.now.UTC(), Method: r.Method[:min(len(r.Method), maxMethod)]}
 	s.role.enter(r)
 	refused := s.receive(w, r, x)
@@ -40,9 +40,12 @@ func (s *Server) serveProtocol(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	x.stall(r.Context())
+	if x.redirected(w, r) {
+		return
+	}
 	var a answer
 	if refused == nil {
-		a, refused = x.respond()
+		a, refused = x.decide(r)
 	}
 	if refused != nil {
 		a = refused.answer(s.textOnly)
@@ -55,6 +58,19 @@ func (s *Server) serveProtocol(w http.ResponseWriter, r *http.Request) {
 	x.send(w, a, Answered, "")
 }
 
+// decide returns the answer to a request that could be received.
+func (x *exchange) decide(r *http.Request) (answer, *refusal) {
+	switch {
+	case x.browser.preflight:
+		return x.preflight()
+	case x.token == nil:
+		if refused := x.takesType(r); refused != nil {
+			return answer{}, refused
+		}
+	}
+	return x.respond()
+}
+
 // receive reads the request into the exchange and returns why it can't be one, or nil.
 func (s *Server) receive(w http.ResponseWriter, r *http.Request, x *exchange) *refusal {
 	to, found := s.role.route(hostName(hostOf(r)), r.URL.Path)
@@ -64,6 +80,10 @@ func (s *Server) receive(w http.ResponseWriter, r *http.Request, x *exchange) *r
 		return refuse(http.StatusNotFound, reasonPath, "nothing here: key requests go to "+licensePath+" and "+playReadyPath)
 	case to.issues:
 		return s.receiveTokenRequest(w, r, x, to)
+	}
+	if x.browser = readBrowser(r); x.browser.preflight {
+		x.record.Operation = OperationPreflight
+		return nil
 	}
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
@@ -155,10 +175,12 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request) ([]byte, *refu
 
 // send settles the exchange and sends the answer, or half of it where that fault is on.
 func (x *exchange) send(w http.ResponseWriter, a answer, outcome Outcome, reason drm.Reason) {
+	a = x.spoilAnswer(a, outcome)
 	if x.on(faultTruncated) && len(a.body) > 1 {
 		sendHalf(w, x, a)
 		return
 	}
+	x.share(w.Header(), a.status)
 	x.settle(outcome, a.status, len(a.body), reason)
 	a.write(w)
 }
@@ -171,8 +193,10 @@ func (a answer) write(w http.ResponseWriter) {
 }
 
 func (a answer) header(h http.Header) {
-	h.Set("Content-Type", a.contentType)
-	h.Set("Content-Length", strconv.Itoa(len(a.body)))
+	if a.status != http.StatusNoContent {
+		h.Set("Content-Type", a.contentType)
+		h.Set("Content-Length", strconv.Itoa(len(a.body)))
+	}
 	h.Set("Cache-Control", cmp.Or(a.cache, "no-store"))
 	h.Set("X-Content-Type-Options", "nosniff")
 	for name, value := range a.more {

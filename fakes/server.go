@@ -243,7 +243,7 @@ func (o Options) validate() error {
 }
 
 // Handler returns the handler of the protocol address, for servers of the caller's own. Faults of the connection need
-// one whose connections can be taken over.
+// one whose connections can be taken over; how header names were spelt is known of the server's own connections alone.
 func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.serveProtocol) }
 
 // URL returns the root of the protocol address, without a slash at the end.

@@ -302,7 +302,7 @@ func (a *app) finishLoad(ctx context.Context, f *loadFlags, s *setting, streams 
 	return a.finish(&f.targetFlags, s, r, nil)
 }
 
-// counted returns how many requests the fakes themselves saw, nil if a server is none. Tokens are not the plan's.
+// counted returns how many requests the fakes themselves saw, nil if a server is none. Tokens and preflights are not the plan's.
 func counted(streams []*stream) *int64 {
 	var sum int64
 	var asked []*fakes.Server
@@ -315,7 +315,7 @@ func counted(streams []*stream) *int64 {
 		}
 		asked = append(asked, st.fake)
 		total, byOperation := st.fake.Count()
-		sum += int64(total.Received - byOperation[fakes.OperationToken].Received)
+		sum += int64(total.Received - byOperation[fakes.OperationToken].Received - byOperation[fakes.OperationPreflight].Received)
 	}
 	return &sum
 }

@@ -207,10 +207,20 @@ var collateral = map[string]map[string]string{
 		"PR-HDR-01": "the headers that these checks make have no checksum, as any header may",
 		"PR-HDR-02": "as PR-HDR-01", "PR-HDR-03": "as PR-HDR-01", "PR-HDR-04": "as PR-HDR-01",
 	},
+	"ct-strict-415":           noLicense("whoever sends the type that the profile names gets no license"),
+	"redirect-307":            noLicense("no other check follows a redirect of a key request"),
+	"redirect-302-drops-body": noLicense("no other check follows a redirect of a key request"),
+	"status-201":              noLicense("the profile takes no status for success but 200"),
+	"resp-ct-lies":            {"PR-SOAP-01": "the profile names the type of the answers"},
 	"wv-cert-alternates": {
 		"WV-PRV-01": "whose turn it is decides whether the certificate's key is held",
 		"WV-CRT-05": "whose turn it is decides whether the certificate's key is held",
 	},
+}
+
+// noLicense is the collateral of a fault that leaves the checks of a normal answer without one.
+func noLicense(why string) map[string]string {
+	return map[string]string{"WV-LIC-01": why, "PR-SOAP-01": why}
 }
 
 // notKilled are faults that no check of this set names, each with the reason.
@@ -229,6 +239,17 @@ var notKilled = map[string]string{
 	"aud-ignored":                "the checks of sheet providers.md §7.2 are not in this set yet",
 	"token-reuse-accepted":       "the checks of sheet providers.md §7.2 are not in this set yet",
 	"raw-when-json-asked":        "the checks of sheet providers.md §7.2 are not in this set yet",
+	"cors-preflight-404":         "its check of HTTP is still to come",
+	"cors-preflight-401":         "its check of HTTP is still to come",
+	"cors-omit-one-header":       "its check of HTTP is still to come",
+	"cors-only-on-200":           "its check of HTTP is still to come",
+	"ct-missing-500":             "its check of HTTP is still to come",
+	"ct-strict-415":              "its check of HTTP is still to come",
+	"resp-ct-lies":               "its check of HTTP is still to come",
+	"redirect-307":               "its check of HTTP is still to come",
+	"redirect-302-drops-body":    "its check of HTTP is still to come",
+	"status-201":                 "its check of HTTP is still to come",
+	"header-case-sensitive":      "its check of HTTP is still to come",
 	"ep-authenticator-ignored":   "no check asks for a token with a wrong authenticator: a provider may lock the account that it guesses at",
 }
 
