@@ -100,10 +100,11 @@ func (a *axinom) deny(x *exchange, f *flaw) *refusal {
 }
 
 // refuse tells the text in a header too. Statuses that the document doesn't have become 400, or 403 for a key that is not known;
-// all of PlayReady are 500.
+// all of PlayReady are 500, but for what is no SOAP and does not reach the service.
 func (a *axinom) refuse(x *exchange, why *refusal, as answer) answer {
 	switch {
 	case as.status == http.StatusOK: // by a fault
+	case x.record.System == drm.PlayReady && why.reason == reasonMediaType:
 	case x.record.System == drm.PlayReady:
 		as.status = http.StatusInternalServerError
 	case as.status == http.StatusNotFound:

@@ -14,11 +14,11 @@ import (
 )
 
 // SetVersion is the version of the requirement set; it changes when a check is added, dropped or changes its level.
-const SetVersion = "0.5"
+const SetVersion = "0.6"
 
 // All returns every check, sorted by id.
 func All() []Check {
-	all := slices.Concat(widevineChecks(), playReadyChecks(), authorizationChecks(), promiseChecks(), scenarioChecks())
+	all := slices.Concat(widevineChecks(), playReadyChecks(), authorizationChecks(), promiseChecks(), scenarioChecks(), transportChecks())
 	slices.SortFunc(all, func(a, b Check) int { return strings.Compare(a.ID, b.ID) })
 	return all
 }

@@ -1,6 +1,7 @@
 package suites
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -21,6 +22,8 @@ type Exchange struct {
 	Message     drm.Message
 	Status      int
 	Header      http.Header
+	Proto       string // of the answer, e.g. HTTP/2.0
+	Raw         []byte // the answer's body as it came
 	Reply       provider.Reply
 	Observation *drm.Observation
 	url         string   // that the message went to
@@ -171,6 +174,9 @@ type call struct {
 	lease *provider.Lease // instead of a fresh one; it is used whatever it says of itself
 	need  *provider.Need  // nil: the first session's
 	edit  func(*provider.Request)
+
+	client *http.Client // instead of the target's
+	stay   bool         // follow no redirect of HTTP
 }
 
 // Exchange walks the road once: open, request, lease, build, send, read, process. The error is a
@@ -261,11 +267,13 @@ func (e *Env) post(x *Exchange, c call) error {
 		c.edit(request)
 	}
 	for hops := 0; ; hops++ {
-		answer, err := e.send(x, request)
-		if err != nil {
+		if err := e.send(cmp.Or(c.client, e.Client), x, request); err != nil {
 			return err
 		}
-		x.Reply = e.Profile.Read(x.Message.Kind, x.Status, x.Header, answer)
+		x.Reply = e.Profile.Read(x.Message.Kind, x.Status, x.Header, x.Raw)
+		if c.stay {
+			return nil
+		}
 		next, err := e.Profile.Redirected(request, x.Status, x.Header, hops)
 		if err != nil {
 			x.Reply.Problems = append([]provider.Problem{{Reason: reasonRedirect, Expected: "an answer, or a redirect that may be followed", Seen: err.Error()}}, x.Reply.Problems...)
@@ -343,40 +351,40 @@ func (e *Env) take(need provider.Need) (*provider.Lease, error) {
 	return lease, err
 }
 
-// send posts a request and reads the bounded answer; both go into the transcript.
-func (e *Env) send(x *Exchange, r *provider.Request) ([]byte, error) {
+// send sends a request and reads the bounded answer into the exchange; both go into the transcript.
+func (e *Env) send(client *http.Client, x *Exchange, r *provider.Request) error {
 	if err := e.Patience.spent(); err != nil {
-		return nil, err
+		return err
 	}
 	entry := e.log.begin(e.clock().Now(), r)
 	q, err := r.HTTP(e.Context)
 	if err != nil {
-		return nil, &HarnessError{err}
+		return &HarnessError{err}
 	}
-	response, err := e.Client.Do(q) //nolint:bodyclose // ReadBody closes it
+	response, err := client.Do(q) //nolint:bodyclose // ReadBody closes it
 	var limit *LimitError
 	if errors.As(err, &limit) {
-		return nil, limit
+		return limit
 	}
 	if err != nil {
 		failure := provider.NewTransportError(err, false)
 		entry.failed(failure)
 		e.Patience.note(failure)
-		return nil, failure
+		return failure
 	}
-	x.Status, x.Header = response.StatusCode, response.Header
-	body, err := e.Profile.ReadBody(response)
-	entry.answered(e.clock().Now(), response, body)
+	x.Status, x.Header, x.Proto = response.StatusCode, response.Header, response.Proto
+	x.Raw, err = e.Profile.ReadBody(response)
+	entry.answered(e.clock().Now(), response, x.Raw)
 	if err != nil {
 		var failure *provider.TransportError
 		if errors.As(err, &failure) {
 			entry.failed(failure)
 			e.Patience.note(failure)
 		}
-		return nil, err
+		return err
 	}
 	e.Patience.note(nil)
-	return body, nil
+	return nil
 }
 
 // remember makes the keys of an answer known to the vault, so that the reports' last gate searches for them.
