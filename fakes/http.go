@@ -96,7 +96,7 @@ func (s *Server) receive(w http.ResponseWriter, r *http.Request, x *exchange) *r
 	}
 	if to.open != nil {
 		x.provider, x.asked = to.open(), urlOf(r)
-		x.misspelt = unknown(r.URL.Query(), to.query)
+		x.misspelt = unknown(r.URL.Query(), append(slices.Clone(to.query), redirectMarker))
 		body = x.provider.unwrap(x, r, body)
 	}
 	x.record.Request = secret.FingerprintOf(body)

@@ -66,8 +66,10 @@ func authorizationChecks() []Check {
 			Source: source,
 			Why:    "Clocks of servers differ by seconds. A service without leeway refuses tokens at random.",
 			Hint:   "What leeway does the service give to nbf, iat or the like?",
-			Kills:  []Kill{{"zero-skew", reports.Fail, reasonTokenSkew}, {"expired-accepted", reports.Fail, reasonAccepted}},
-			Run:    tokenSkew,
+			Kills: []Kill{
+				{"zero-skew", reports.Fail, reasonTokenSkew}, {"expired-accepted", reports.Fail, reasonAccepted}, {"nbf-ignored", reports.Fail, reasonAccepted},
+			},
+			Run: tokenSkew,
 		},
 		{
 			ID: "AU-06", Title: "A token that has ended, has not begun, ends before it begins or has no end is refused, each for what it is", Level: reports.Should,
@@ -108,10 +110,13 @@ func authorizationChecks() []Check {
 		},
 		{
 			ID: "AU-10", Title: "All ways to carry the token give the same license, and in a place of nobody's it is not found", Level: reports.Should, Source: source,
-			Why:   "Players differ in what they can attach: custom data is lost by newer ones, headers by older ones.",
-			Hint:  "The failure names the variant that is refused.",
-			Kills: []Kill{{"customdata-ignored", reports.Warn, reasonVariantsDiffer}},
-			Run:   tokenPlaces,
+			Why:  "Players differ in what they can attach: custom data is lost by newer ones, headers by older ones.",
+			Hint: "The failure names the variant that is refused.",
+			Kills: []Kill{
+				{"customdata-ignored", reports.Warn, reasonVariantsDiffer}, {"auth-not-enforced", reports.Warn, reasonAccepted},
+				{"customdata-missing-generic", reports.Warn, reasonNotAuthorization},
+			},
+			Run: tokenPlaces,
 		},
 	}
 	for i := range checks {

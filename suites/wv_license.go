@@ -22,7 +22,7 @@ func widevineLicense() []Check {
 			Level: reports.Must, Source: "protocol necessity; sheet widevine.md §18, §8.5",
 			Why:   "Players hand the body to the CDM as it is: JSON, HTML or another message type means no playback.",
 			Hint:  "Look at the transcript: is it the license service that answers, or a proxy, a login page or an error page in front of it?",
-			Kills: append(noAnswer(), Kill{"wv-answer-wrong-type", reports.Fail, widevine.ReasonMessageType}),
+			Kills: append(noAnswer(), Kill{"wv-answer-wrong-type", reports.Fail, widevine.ReasonMessageType}, Kill{"raw-when-json-asked", reports.Fail, provider.ReasonForm}),
 			Run:   licenseParses,
 		},
 		{

@@ -9,6 +9,7 @@ import (
 
 	"keyflow/drm"
 	"keyflow/drm/playready/xmr"
+	"keyflow/drm/provider"
 	"keyflow/fakes"
 	"keyflow/reports"
 	"keyflow/suites"
@@ -112,6 +113,29 @@ var onlyFor = map[string]string{
 	"PR-HDR-01": asset, "PR-HDR-02": asset, "PR-HDR-03": asset, "PR-HDR-06": asset, "PR-CHK-01": asset, "PR-CHK-02": asset, "PR-CHK-03": asset, "PR-HDR-05": cbcs,
 }
 
+// applies reports whether a profile has what a check of any system is about.
+func applies(id string, p *provider.Profile) bool {
+	traits, places := p.TokenTraits(), p.TokenPlaces()
+	promise, promised := p.PromiseOf("")
+	switch id {
+	case "AU-02":
+		return len(places.Query) > 0
+	case "AU-05", "AU-06", "AU-07":
+		return traits.Local
+	case "AU-09":
+		return places.CustomData
+	case "SC-01":
+		return len(p.Scenarios) > 0
+	case "RW-17":
+		return promise.HDCP != "" || promise.SecurityLevel > 0
+	case "RW-21":
+		return promise.License > 0
+	case "RW-23":
+		return promised
+	}
+	return true
+}
+
 // TestCleanRun: the fault-free fake turns nothing red. Checks of tokens, and they alone, do not apply to a plain profile, and
 // those of one scheme to content in another.
 func TestCleanRun(t *testing.T) {
@@ -133,7 +157,7 @@ func TestCleanRun(t *testing.T) {
 		for _, c := range of(target.Profile.DRM) {
 			want := reports.Pass
 			switch {
-			case takesToken(c) && !target.Profile.TakesToken(), onlyFor[c.ID] != "" && onlyFor[c.ID] != target.Asset.Name,
+			case takesToken(c) && !target.Profile.TakesToken(), !applies(c.ID, target.Profile), onlyFor[c.ID] != "" && onlyFor[c.ID] != target.Asset.Name,
 				c.ID == "PR-HTTP-02",
 				slices.Contains(c.Needs, suites.NeedTwin) && target.Twin == nil,
 				slices.Contains(stored, c.ID) && !stores && c.ID != "PR-POL-09",
@@ -151,37 +175,9 @@ func TestCleanRun(t *testing.T) {
 	}
 }
 
-// TestEveryCheckCanFail runs each check against each of its own faults: outcome and reason must be those that it names,
-// and the fake must have exercised the fault.
-func TestEveryCheckCanFail(t *testing.T) {
-	plainFake, plain := start(t)
-	tokensFake, tokens := startTokens(t, variants[0])
-	ctrFake, ctr := startPlayReady(t, asset)
-	cbcFake, cbc := startPlayReady(t, cbcs)
-	storedFake, persistent := startPersistent(t)
-	prTokensFake, prTokens := startPlayReadyTokens(t)
-	for _, c := range suites.All() {
-		fake, target := plainFake, plain
-		if c.Area() == "TR" {
-			for _, at := range []served{{plainFake, plain}, {ctrFake, ctr}, {tokensFake, tokens}, {prTokensFake, prTokens}} {
-				at.mustDetect(t, c)
-			}
-			continue
-		}
-		switch {
-		case takesToken(c) && c.System == drm.PlayReady:
-			fake, target = prTokensFake, prTokens
-		case takesToken(c):
-			fake, target = tokensFake, tokens
-		case onlyFor[c.ID] == cbcs:
-			fake, target = cbcFake, cbc
-		case slices.Contains(stored, c.ID):
-			fake, target = storedFake, persistent
-		case c.System == drm.PlayReady:
-			fake, target = ctrFake, ctr
-		}
-		served{fake, target}.mustDetect(t, c)
-	}
+// lab is all that checks are run on, each as it was started.
+type lab struct {
+	plain, ctr, cbc, stored, tokens, header, prTokens, prQuery, jwt, once, microsoft, google served
 }
 
 // served is a target and the fake that serves it.
@@ -190,37 +186,111 @@ type served struct {
 	target *suites.Target
 }
 
-// mustDetect runs a check against each of its own faults.
-func (s served) mustDetect(t *testing.T, c suites.Check) {
+func newLab(t *testing.T) *lab {
 	t.Helper()
-	if len(c.Kills) == 0 {
-		t.Errorf("%s names no fault that it detects", c.ID)
+	l := new(lab)
+	at := func(s *served, fake *fakes.Server, target *suites.Target) { *s = served{fake, target} }
+	standIn := func(s *served, id, variant string) {
+		started, target := matrix.StandIn(t, asset, id, variant)
+		at(s, started.Server(), target)
 	}
-	for _, k := range c.Kills {
-		t.Run(c.ID+"/"+k.Fault+"/"+s.target.Profile.ID, func(t *testing.T) {
-			setting := fakes.Setting{Name: k.Fault}
-			if c.ID == "TR-01" && s.target.Profile.TakesToken() { // or a fault of every request would meet the token service first
-				setting.Operation = fakes.OperationPreflight
-			}
-			if err := s.fake.SetFaults(setting); err != nil {
-				t.Fatal(err)
-			}
-			defer s.fake.ClearFaults()
-			s.target.Soak, s.target.Patience = longSoak, nil
-			waitFor(s.target, k.Fault)
-			before := s.fake.Exercised(k.Fault)
-			r, _ := suites.Run(t.Context(), c, s.target)
-			if r.Outcome != k.Outcome || r.Reason != string(k.Reason) {
-				t.Errorf("%s (%s), want %s (%s): %s", r.Outcome, r.Reason, k.Outcome, k.Reason, suites.Message(r))
-			}
-			if s.fake.Exercised(k.Fault) == before {
-				t.Error("the fake did not exercise the fault")
-			}
-			if r.Expected == "" || r.Seen == "" || r.Step == "" || r.Hint == "" {
-				t.Errorf("the failure does not tell step, expected, seen and hint: %+v", r)
-			}
-		})
+	at2 := func(s *served) func(*fakes.Server, *suites.Target) {
+		return func(fake *fakes.Server, target *suites.Target) { at(s, fake, target) }
 	}
+	at2(&l.plain)(start(t))
+	at2(&l.ctr)(startPlayReady(t, asset))
+	at2(&l.cbc)(startPlayReady(t, cbcs))
+	at2(&l.stored)(startPersistent(t))
+	at2(&l.tokens)(startTokens(t, variants[0]))
+	at2(&l.header)(startTokens(t, variants[1]))
+	at2(&l.prTokens)(startPlayReadyTokens(t))
+	standIn(&l.prQuery, "expressplay-playready-test", playReadyVariants[0])
+	standIn(&l.jwt, "axinom-widevine", "token-in-header")
+	standIn(&l.once, "drmtoday-widevine-staging", "json-answer")
+	standIn(&l.microsoft, "microsoft-playready-test", "kid-in-query")
+	standIn(&l.google, "google-widevine-uat", "")
+	return l
+}
+
+// where returns where a check meets one of its faults.
+func (l *lab) where(c suites.Check, fault string) []served {
+	switch fault {
+	case "token-reuse-accepted", "raw-when-json-asked":
+		return []served{l.once}
+	case "customdata-missing-generic":
+		return []served{l.prTokens}
+	case "customdata-ignored":
+		return []served{l.prQuery}
+	}
+	switch c.ID {
+	case "AU-05", "AU-06", "AU-07":
+		return []served{l.jwt, l.once}[:map[bool]int{true: 1, false: 2}[fault == "nbf-ignored"]] // DRMtoday's tokens have no beginning but their making
+	case "AU-09":
+		return []served{l.prTokens}
+	case "SC-01":
+		return []served{l.microsoft}
+	}
+	switch {
+	case c.Area() == "TR":
+		return []served{l.plain, l.ctr, l.tokens, l.prTokens}
+	case c.Area() == "RW":
+		return []served{l.google}
+	case takesToken(c) && c.System == drm.PlayReady:
+		return []served{l.prTokens}
+	case takesToken(c):
+		return []served{l.tokens}
+	case onlyFor[c.ID] == cbcs:
+		return []served{l.cbc}
+	case slices.Contains(stored, c.ID):
+		return []served{l.stored}
+	case c.System == drm.PlayReady:
+		return []served{l.ctr}
+	}
+	return []served{l.plain}
+}
+
+// TestEveryCheckCanFail runs each check against each of its own faults: outcome and reason must be those that it names,
+// and the fake must have exercised the fault.
+func TestEveryCheckCanFail(t *testing.T) {
+	l := newLab(t)
+	for _, c := range suites.All() {
+		if len(c.Kills) == 0 {
+			t.Errorf("%s names no fault that it detects", c.ID)
+		}
+		for _, k := range c.Kills {
+			for _, at := range l.where(c, k.Fault) {
+				at.mustDetect(t, c, k)
+			}
+		}
+	}
+}
+
+// mustDetect runs a check against one of its own faults.
+func (s served) mustDetect(t *testing.T, c suites.Check, k suites.Kill) {
+	t.Helper()
+	t.Run(c.ID+"/"+k.Fault+"/"+s.target.Profile.ID, func(t *testing.T) {
+		setting := fakes.Setting{Name: k.Fault}
+		if c.ID == "TR-01" && s.target.Profile.TakesToken() { // or a fault of every request would meet the token service first
+			setting.Operation = fakes.OperationPreflight
+		}
+		if err := s.fake.SetFaults(setting); err != nil {
+			t.Fatal(err)
+		}
+		defer s.fake.ClearFaults()
+		s.target.Soak, s.target.Patience = longSoak, nil
+		waitFor(s.target, k.Fault)
+		before := s.fake.Exercised(k.Fault)
+		r, _ := suites.Run(t.Context(), c, s.target)
+		if r.Outcome != k.Outcome || r.Reason != string(k.Reason) {
+			t.Errorf("%s (%s), want %s (%s): %s", r.Outcome, r.Reason, k.Outcome, k.Reason, suites.Message(r))
+		}
+		if s.fake.Exercised(k.Fault) == before {
+			t.Error("the fake did not exercise the fault")
+		}
+		if r.Expected == "" || r.Seen == "" || r.Step == "" || r.Hint == "" {
+			t.Errorf("the failure does not tell step, expected, seen and hint: %+v", r)
+		}
+	})
 }
 
 // many gives the reason why a fault may fail more than five checks.
@@ -241,11 +311,16 @@ var collateral = map[string]map[string]string{
 		"PR-HDR-01": "the headers that these checks make have no checksum, as any header may",
 		"PR-HDR-02": "as PR-HDR-01", "PR-HDR-03": "as PR-HDR-01", "PR-HDR-04": "as PR-HDR-01",
 	},
-	"ct-strict-415":           noLicense("whoever sends the type that the profile names gets no license"),
-	"redirect-307":            noLicense("no other check follows a redirect of a key request"),
-	"redirect-302-drops-body": noLicense("no other check follows a redirect of a key request"),
-	"status-201":              noLicense("the profile takes no status for success but 200"),
-	"resp-ct-lies":            {"PR-SOAP-01": "the profile names the type of the answers"},
+	"ct-strict-415":              noLicense("whoever sends the type that the profile names gets no license"),
+	"redirect-307":               noLicense("no other check follows a redirect of a key request"),
+	"redirect-302-drops-body":    noLicense("no other check follows a redirect of a key request"),
+	"status-201":                 noLicense("the profile takes no status for success but 200"),
+	"customdata-missing-generic": {"PR-TOK-01": "the profile expects an error of authorization"},
+	"query-plus-to-space":        {"AU-10": "in one of the variants the token is in the query"},
+	"kid-not-bound":              {"WV-PSH-05": "what the service says to a token's holder who asks for a KID that does not exist is not documented"},
+	"raw-when-json-asked":        {"WV-CRT-01": "the certificate's answer has that form too", "AU-10": "in one of the variants the answer is JSON"},
+	"token-consumed-by-cert":     {"WV-LIC-01": "two tokens of the same second are one"},
+	"resp-ct-lies":               {"PR-SOAP-01": "the profile names the type of the answers"},
 	"wv-cert-alternates": {
 		"WV-PRV-01": "whose turn it is decides whether the certificate's key is held",
 		"WV-CRT-05": "whose turn it is decides whether the certificate's key is held",
@@ -259,28 +334,54 @@ func noLicense(why string) map[string]string {
 
 // notKilled are faults that no check of this set names, each with the reason.
 var notKilled = map[string]string{
-	"stall-100ms-every-second":   "slow, not wrong: it is for load tests, where the latencies show it",
-	"pr-redirect":                "a right redirect: clients follow it, and every check with them",
-	"pr-first-play-missing":      "what a license must hold of first play is the provider's promise, which profiles cannot state",
-	"ttl-half":                   "the checks of sheet providers.md §7.2 are not in this set yet",
-	"token-consumed-by-cert":     "the checks of sheet providers.md §7.2 are not in this set yet",
-	"query-plus-to-space":        "the checks of sheet providers.md §7.2 are not in this set yet",
-	"customdata-ignored":         "the checks of sheet providers.md §7.2 are not in this set yet",
-	"customdata-missing-generic": "the checks of sheet providers.md §7.2 are not in this set yet",
-	"alg-none-ok":                "the checks of sheet providers.md §7.2 are not in this set yet",
-	"zero-skew":                  "the checks of sheet providers.md §7.2 are not in this set yet",
-	"nbf-ignored":                "the checks of sheet providers.md §7.2 are not in this set yet",
-	"aud-ignored":                "the checks of sheet providers.md §7.2 are not in this set yet",
-	"token-reuse-accepted":       "the checks of sheet providers.md §7.2 are not in this set yet",
-	"raw-when-json-asked":        "the checks of sheet providers.md §7.2 are not in this set yet",
-	"ep-authenticator-ignored":   "no check asks for a token with a wrong authenticator: a provider may lock the account that it guesses at",
+	"stall-100ms-every-second": "slow, not wrong: it is for load tests, where the latencies show it",
+	"pr-redirect":              "a right redirect: clients follow it, and every check with them",
+	"pr-first-play-missing":    "what a license must hold of first play is the provider's promise, which profiles cannot state",
+	"ep-authenticator-ignored": "no check asks for a token with a wrong authenticator: a provider may lock the account that it guesses at",
 }
 
-// tokenFaults are those of the providers' services, which change nothing at a plain one. Those of custom data wait for the
-// checks that name them.
-var tokenFaults = []string{
-	"ep-authenticator-ignored", "auth-not-enforced", "token-signature-ignored", "expired-accepted", "ttl-half", "kid-not-bound",
-	"token-consumed-by-cert", "query-plus-to-space",
+// tokenFaults are those of tokens that a token service issues, jwtFaults those of tokens that are made here. None changes
+// anything at a plain service.
+var (
+	tokenFaults = []string{
+		"ep-authenticator-ignored", "auth-not-enforced", "token-signature-ignored", "expired-accepted", "ttl-half", "kid-not-bound",
+		"token-consumed-by-cert", "query-plus-to-space", "customdata-missing-generic",
+	}
+	jwtFaults = []string{
+		"auth-not-enforced", "token-signature-ignored", "expired-accepted", "ttl-half", "alg-none-ok", "zero-skew", "nbf-ignored", "aud-ignored",
+		"token-reuse-accepted", "raw-when-json-asked",
+	}
+)
+
+// promiseFaults are what a license can do that the contract does not say: shown where the profile has promises.
+var promiseFaults = []string{"hdcp-v2-on-sd", "duration-7s", "persist-mismatch"}
+
+// at returns where a fault is shown to all checks.
+func (l *lab) at(f fakes.Fault) []served {
+	var all []served
+	if slices.Contains(tokenFaults, f.Name) {
+		all = append(all, l.header, l.prTokens)
+	}
+	if slices.Contains(jwtFaults, f.Name) {
+		all = append(all, l.jwt, l.once)
+	}
+	switch {
+	case len(all) > 0:
+		return all
+	case f.Name == "customdata-ignored":
+		return []served{l.prQuery}
+	case f.Name == "errorcode-ignored":
+		return []served{l.microsoft}
+	case f.System == drm.PlayReady:
+		return []served{l.ctr, l.cbc, l.stored}
+	case slices.Contains(promiseFaults, f.Name):
+		return []served{l.google}
+	case f.System == drm.Widevine:
+		return []served{l.plain}
+	case f.Layer == fakes.HTTP:
+		return []served{l.plain, l.ctr, l.header, l.prTokens}
+	}
+	return []served{l.plain, l.ctr}
 }
 
 // TestFaultsFailOnlyWhoNamesThem runs every check against every fault. A check that does not name the fault may be
@@ -289,33 +390,14 @@ func TestFaultsFailOnlyWhoNamesThem(t *testing.T) {
 	if testing.Short() {
 		t.Skip("all pairs take a while")
 	}
-	plainFake, plain := start(t)
-	tokensFake, tokens := startTokens(t, variants[1])
-	ctrFake, ctr := startPlayReady(t, asset)
-	cbcFake, cbc := startPlayReady(t, cbcs)
-	storedFake, persistent := startPersistent(t)
-	prTokensFake, prTokens := startPlayReadyTokens(t)
+	l := newLab(t)
 	for _, f := range fakes.Catalogue() {
 		t.Run(f.Name, func(t *testing.T) {
-			at := map[*suites.Target]*fakes.Server{}
-			switch {
-			case slices.Contains(tokenFaults, f.Name):
-				at[tokens], at[prTokens] = tokensFake, prTokensFake
-			case f.System == drm.PlayReady:
-				at[ctr], at[cbc], at[persistent] = ctrFake, cbcFake, storedFake
-			case f.System == drm.Widevine:
-				at[plain] = plainFake
-			default:
-				at[plain], at[ctr] = plainFake, ctrFake
-				if f.Layer == fakes.HTTP {
-					at[tokens], at[prTokens] = tokensFake, prTokensFake
-				}
-			}
 			named := 0
-			for target, fake := range at {
-				set(t, fake, f.Name)
-				named += failOnlyNamed(t, f.Name, target)
-				fake.ClearFaults()
+			for _, at := range l.at(f) {
+				set(t, at.fake, f.Name)
+				named += failOnlyNamed(t, f.Name, at.target)
+				at.fake.ClearFaults()
 			}
 			if named == 0 && notKilled[f.Name] == "" {
 				t.Error("no check names this fault")
