@@ -174,7 +174,7 @@ func Run(ctx context.Context, c Check, t *Target) (reports.Result, *Transcript) 
 	result := blank(c, t)
 	result.Outcome, result.Started = reports.Pass, started.UTC()
 	log := &Transcript{}
-	if why := t.missing(c.Needs); why != nil {
+	if why := t.missing(c); why != nil {
 		result.Outcome, result.Note, result.Reason = why.outcome, why.text, why.reason
 		return result, log
 	}

@@ -10,6 +10,7 @@ import (
 
 	"keyflow/drm"
 	"keyflow/drm/nearest"
+	"keyflow/drm/provider"
 	"keyflow/reports"
 )
 
@@ -45,6 +46,22 @@ func playReadyChecks() []Check {
 		c.Needs = append([]Need{NeedTrusted}, c.Needs...)
 	}
 	return checks
+}
+
+// capabilities say what a service must have for the checks of an area, or for one check, to apply to it.
+var capabilities = map[string]string{
+	"WV-CRT": provider.CapabilityCertificate, "WV-PRV": provider.CapabilityPrivacy,
+	"PR-RSP": provider.CapabilityPersistent, "PR-ACK": provider.CapabilityPersistent, "PR-NON-03": provider.CapabilityPersistent,
+	"PR-KID-03": provider.CapabilityMultiKey, "PR-KID-04": provider.CapabilityMultiKey,
+	"TR-01": provider.CapabilityCORS, "TR-02": provider.CapabilityCORS, "TR-03": provider.CapabilityCORS,
+}
+
+// capabilityOf returns what a service must have for the check to apply to it, "" for nothing.
+func capabilityOf(c Check) string {
+	if name := capabilities[c.ID]; name != "" {
+		return name
+	}
+	return capabilities[c.ID[:strings.LastIndex(c.ID, "-")]]
 }
 
 // Find returns the check with the id.

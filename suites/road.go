@@ -1,11 +1,14 @@
 package suites
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
+
+	"google.golang.org/protobuf/proto"
 
 	"keyflow/drm"
 	"keyflow/drm/playready"
@@ -13,6 +16,7 @@ import (
 	"keyflow/drm/provider"
 	"keyflow/drm/secret"
 	"keyflow/drm/widevine"
+	"keyflow/drm/widevine/wire"
 )
 
 // Exchange is one key request and its answer, walked along the road of package drm.
@@ -293,6 +297,12 @@ func (e *Env) embedded(x *Exchange) error {
 	file, err := e.Profile.EmbeddedCertificate()
 	if err != nil {
 		return &HarnessError{err}
+	}
+	if !bytes.HasPrefix(file, []byte{0x08, 0x05}) { // providers hand it out without the envelope that an answer has
+		file, err = proto.Marshal(&wire.SignedMessage{Type: wire.SignedMessage_SERVICE_CERTIFICATE.Enum(), Msg: file})
+		if err != nil {
+			return &HarnessError{err}
+		}
 	}
 	x.Status, x.Header = http.StatusOK, http.Header{}
 	x.Reply = provider.Reply{Class: provider.ClassOK, Status: x.Status, Body: file}

@@ -87,7 +87,11 @@ type missing struct {
 	text    string
 }
 
-func (t *Target) missing(needs []Need) *missing {
+func (t *Target) missing(c Check) *missing {
+	needs := c.Needs
+	if name := capabilityOf(c); name != "" && t.Profile.Lacks(name) {
+		return &missing{reports.NotApplicable, "", "the profile has capabilities." + name + ": false"}
+	}
 	if slices.Contains(needs, NeedToken) && !t.Profile.TakesToken() {
 		return &missing{reports.NotApplicable, "", "the profile attaches no token"}
 	}

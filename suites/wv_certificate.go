@@ -115,9 +115,6 @@ var haveCertificateAnswer = Step[*Exchange]{"get an answer to a certificate requ
 	if mode := e.Profile.Certificate.Mode; mode == "none" || mode == "unsupported" {
 		e.NotApplicable("the profile has certificate.mode " + mode)
 	}
-	if e.Profile.Lacks(provider.CapabilityCertificate) {
-		e.NotApplicable("the profile has capabilities." + provider.CapabilityCertificate + ": false")
-	}
 	return e.Exchange(e.Platform, Require(e, HaveBox), drm.KindCertificate)
 }}
 

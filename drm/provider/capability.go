@@ -13,13 +13,12 @@ const (
 	CapabilityPrivacy     = "privacy_mode"        // of Widevine: encrypted client ids
 	CapabilityMultiKey    = "multi_key"           // several KIDs in one key request
 	CapabilityPersistent  = "persistent"          // licenses that may be stored
-	CapabilityRenewal     = "renewal"
-	CapabilityCORS        = "cors" // browsers on other origins
+	CapabilityCORS        = "cors"                // browsers on other origins
 )
 
 // Capabilities returns the names of all capabilities.
 func Capabilities() []string {
-	return []string{CapabilityCertificate, CapabilityPrivacy, CapabilityMultiKey, CapabilityPersistent, CapabilityRenewal, CapabilityCORS}
+	return []string{CapabilityCertificate, CapabilityPrivacy, CapabilityMultiKey, CapabilityPersistent, CapabilityCORS}
 }
 
 // Lacks reports whether the profile says that the service does not have a capability.

@@ -110,9 +110,9 @@ func TestScenarioErrors(t *testing.T) {
 
 func TestCapabilities(t *testing.T) {
 	t.Parallel()
-	p := parsed(t, head+"request: {url: 'https://license.example/'}\ncapabilities: {privacy_mode: false, renewal: true}\n")
+	p := parsed(t, head+"request: {url: 'https://license.example/'}\ncapabilities: {privacy_mode: false, persistent: true}\n")
 	for capability, lacks := range map[string]bool{
-		provider.CapabilityPrivacy: true, provider.CapabilityRenewal: false, provider.CapabilityPersistent: false, "something_else": false,
+		provider.CapabilityPrivacy: true, provider.CapabilityMultiKey: false, provider.CapabilityPersistent: false, "something_else": false,
 	} {
 		if p.Lacks(capability) != lacks {
 			t.Errorf("lacks %s: %v", capability, !lacks)

@@ -127,6 +127,9 @@ func (v *validator) token(path string, t *Token, s *scope) *tokenPlan {
 	}
 	v.sharing(path, t, out.names)
 	v.life(path, t)
+	if t.CostUnit != "" && out.late() {
+		v.bad(path+".cost_unit", "a token that is made of the key request is made here, and not billed")
+	}
 	return out
 }
 
