@@ -28,14 +28,17 @@ func authorizationChecks() []Check {
 	const source = "practice; sheet providers.md §7.2"
 	checks := []Check{
 		{
-			ID: "AU-01", Title: "A request without the token is refused, and the refusal says that it is about authorization", Level: reports.Must,
+			ID: "AU-01", Title: "A request without the token, or with an empty or cut one, is refused for it", Level: reports.Must,
 			Source: source,
 			Why:    "A header that is silently never sent goes unnoticed as long as the service does not insist on it, and then the keys are everybody's.",
 			Hint:   "Does the service insist on the token, and is its refusal one that the profile's errors know?",
 			Kills:  []Kill{{"auth-not-enforced", reports.Fail, reasonAccepted}, {"customdata-missing-generic", reports.Fail, reasonNotAuthorization}},
 			Run: func(e *Env) {
 				Require(e, HaveLicense)
-				e.refuseForToken(provider.ScenarioTokenMissing, e.takeLease(e.firstNeed()).WithoutToken())
+				lease := e.takeLease(e.firstNeed()) // one for all, since it may cost money: none of them presents it whole
+				e.refuseForToken(provider.ScenarioTokenMissing, lease.WithoutToken())
+				e.refuseForToken(provider.ScenarioTokenMissing, lease.WithEmptyToken())
+				e.refuseForToken(provider.ScenarioTokenMalformed, lease.WithTruncatedToken())
 			},
 		},
 		{

@@ -79,7 +79,7 @@ func (e *Env) mustRefuseToken(scenario string, spoil func(*provider.Lease) *prov
 }
 
 // stepWrongToken is the step that a wrong token is sent in.
-const stepWrongToken = "send a key request that has no right token"
+const stepWrongToken = "send a key request that has no right token" //nolint:gosec // the name of a step, no credential
 
 // refuseLease sends a request that must be refused for its lease, and returns the exchange.
 func (e *Env) refuseLease(scenario string, lease *provider.Lease) *Exchange {
@@ -175,7 +175,9 @@ func tokenForOtherContent(e *Env) {
 	case x.Granted():
 		e.Note("right token granted; token for other content: a license without the KID")
 	default:
-		e.Note("right token granted; token for other content refused with %s", e.refusal(x, step))
+		how := e.refusal(x, step)
+		e.asDocumented(provider.ScenarioTokenOtherContent, x)
+		e.Note("right token granted; token for other content refused with %s", how)
 	}
 }
 

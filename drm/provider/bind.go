@@ -255,7 +255,7 @@ func (p *Profile) bindVars(b *bound) []error {
 // bindURL fills the variables of the license URL in, as far as that tells no secret and needs no token.
 func (p *Profile) bindURL() []error {
 	u := p.plan.url
-	if u == nil || u.constant() || u.secret() || len(u.names.inputs) > 0 || u.names.now {
+	if u == nil || u.constant() || u.secret() || len(u.names.tokens) > 0 || len(u.names.inputs) > 0 || u.names.now || u.names.fresh {
 		return nil
 	}
 	address, _, err := u.evalText(p.bound.exprEnv(nil, inputs{}))

@@ -53,12 +53,12 @@ func (j *jsonTemplate) render(r rendering) (text []byte, drop bool, err error) {
 // leaf evaluates a template; one that names a token is spoilt as the rendering wants it.
 func (r rendering) leaf(j *jsonTemplate) (any, bool, error) {
 	carries := len(j.leaf.names.tokens) > 0
-	if carries && (r.spoil == tokenLeftOut || r.spoil == tokenMisplaced) {
+	if carries && r.spoil.leavesOut() {
 		return nil, true, nil
 	}
 	value, drop, err := r.forge.eval(j, r.env)
-	if text, ok := value.(string); ok && carries && r.spoil == tokenAltered {
-		value = alterLast(text)
+	if text, ok := value.(string); ok && carries {
+		value = r.spoil.spoilText(text)
 	}
 	return value, drop, err
 }

@@ -30,7 +30,7 @@ type param struct {
 	value  *template
 	secret bool
 
-	altered bool // see tampering
+	spoilt tampering
 }
 
 // tokenPlan is a [Token] with its templates compiled.

@@ -118,7 +118,7 @@ func TestCapabilities(t *testing.T) {
 			t.Errorf("lacks %s: %v", capability, !lacks)
 		}
 	}
-	if !slices.Contains(provider.Capabilities(), provider.CapabilityCORS) || len(provider.Capabilities()) != 6 {
+	if !slices.Contains(provider.Capabilities(), provider.CapabilityCORS) || len(provider.Capabilities()) != 5 {
 		t.Errorf("capabilities %v", provider.Capabilities())
 	}
 }

@@ -16,6 +16,8 @@ const (
 	untampered     tampering = iota
 	tokenLeftOut             // no query parameter and no header that names a token
 	tokenAltered             // the last character of each is another one
+	tokenEmptied             // each is there and holds nothing
+	tokenTruncated           // the second half of each is missing
 	tokenMisplaced           // it is in the header Authorization instead
 )
 
@@ -33,6 +35,12 @@ func (l *Lease) WithoutToken() *Lease { return l.tampered(tokenLeftOut) }
 // WithAlteredToken returns the lease for requests whose token has another last character, which is of the signature in
 // every signed form of a token (sheet providers.md §4.5, "flip last signature bit").
 func (l *Lease) WithAlteredToken() *Lease { return l.tampered(tokenAltered) }
+
+// WithEmptyToken returns the lease for requests whose token is there and empty (sheet providers.md §4.5, "empty").
+func (l *Lease) WithEmptyToken() *Lease { return l.tampered(tokenEmptied) }
+
+// WithTruncatedToken returns the lease for requests with the first half of the token (sheet providers.md §4.5, "truncate").
+func (l *Lease) WithTruncatedToken() *Lease { return l.tampered(tokenTruncated) }
 
 // WithMisplacedToken returns the lease for requests whose token is in the header Authorization, as a Bearer's, instead of where
 // it belongs (sheet providers.md §4.5, "token in the wrong place").
@@ -84,15 +92,31 @@ func (l *Lease) tampered(how tampering) *Lease {
 	return &spoilt
 }
 
-// spoilSecret does to custom data what is done to parameters.
-func (how tampering) spoilSecret(text secret.Bytes) secret.Bytes {
+// leavesOut reports whether what carries a token is not sent at all.
+func (how tampering) leavesOut() bool { return how == tokenLeftOut || how == tokenMisplaced }
+
+// spoilText does to a token what is done where its carrier stays.
+func (how tampering) spoilText(text string) string {
 	switch how {
-	case tokenLeftOut, tokenMisplaced:
-		return secret.Bytes{}
 	case tokenAltered:
-		return secret.New([]byte(alterLast(string(text.Reveal()))))
+		return alterLast(text)
+	case tokenEmptied:
+		return ""
+	case tokenTruncated:
+		return text[:len(text)/2]
 	}
 	return text
+}
+
+// spoilSecret does to custom data what is done to parameters.
+func (how tampering) spoilSecret(text secret.Bytes) secret.Bytes {
+	switch {
+	case how == untampered:
+		return text
+	case how.leavesOut():
+		return secret.Bytes{}
+	}
+	return secret.New([]byte(how.spoilText(string(text.Reveal()))))
 }
 
 // spoilTokens returns the environment with what the tampering makes of the tokens.
@@ -115,10 +139,12 @@ func (how tampering) spoilTokens(env map[string]any, tokens map[string]outputs) 
 
 // spoilSignature does to the signature of signed JSON what is done to parameters.
 func (how tampering) spoilSignature(signature []byte) []byte {
-	switch how {
-	case tokenLeftOut, tokenMisplaced:
+	switch {
+	case how.leavesOut(), how == tokenEmptied:
 		return nil
-	case tokenAltered:
+	case how == tokenTruncated:
+		return signature[:len(signature)/2]
+	case how == tokenAltered:
 		altered := slices.Clone(signature)
 		altered[len(altered)-1] ^= 0x80
 		return altered
@@ -156,10 +182,12 @@ func (how tampering) spoil(ps []param) []param {
 	spoilt := make([]param, 0, len(ps))
 	for _, p := range ps {
 		carries := len(p.value.names.tokens) > 0
-		if carries && (how == tokenLeftOut || how == tokenMisplaced) {
+		if carries && how.leavesOut() {
 			continue
 		}
-		p.altered = carries && how == tokenAltered
+		if carries {
+			p.spoilt = how
+		}
 		spoilt = append(spoilt, p)
 	}
 	return spoilt
@@ -167,25 +195,21 @@ func (how tampering) spoil(ps []param) []param {
 
 // spoilURL does to a URL what is done to parameters, for a profile whose token is in the URL that a token step yields.
 func (how tampering) spoilURL(address string) (string, error) {
-	switch how {
-	case tokenLeftOut, tokenMisplaced:
+	if how.leavesOut() {
 		bare, _, found := strings.Cut(address, "?")
 		if !found {
 			return "", errors.New("the token is in the path of the license URL and cannot be left out")
 		}
 		return bare, nil
-	case tokenAltered:
-		return alterLast(address), nil
 	}
-	return address, nil
+	value := strings.LastIndexAny(address, "=/") + 1
+	return address[:value] + how.spoilText(address[value:]), nil
 }
 
 // text evaluates the parameter.
 func (p param) text(env map[string]any) (value string, drop bool, err error) {
 	value, drop, err = p.value.evalText(env)
-	if p.altered {
-		value = alterLast(value)
-	}
+	value = p.spoilt.spoilText(value)
 	return value, drop, err
 }
 

@@ -152,7 +152,7 @@ func (v *validator) locator(path, from, where, regex string, valid ...string) *l
 func Scenarios() []string {
 	return []string{
 		ScenarioTokenMissing, ScenarioTokenExpired, ScenarioTokenNotYetValid, ScenarioTokenSignature, ScenarioTokenWrongKey, ScenarioTokenUnsigned,
-		ScenarioTokenIdentity, ScenarioTokenReused, ScenarioTokenOtherContent, ScenarioTokenNoEnd, ScenarioTokenWrongPlace, ScenarioContentType, ScenarioBody,
+		ScenarioTokenIdentity, ScenarioTokenMalformed, ScenarioTokenReused, ScenarioTokenOtherContent, ScenarioTokenNoEnd, ScenarioTokenWrongPlace,
 	}
 }
 
@@ -165,12 +165,11 @@ const (
 	ScenarioTokenWrongKey     = "token_wrong_key"
 	ScenarioTokenUnsigned     = "token_unsigned"
 	ScenarioTokenIdentity     = "token_wrong_identity"
+	ScenarioTokenMalformed    = "token_malformed"
 	ScenarioTokenReused       = "token_reused"
 	ScenarioTokenOtherContent = "token_other_content"
 	ScenarioTokenNoEnd        = "token_without_end"
 	ScenarioTokenWrongPlace   = "token_wrong_place"
-	ScenarioContentType       = "content_type_missing"
-	ScenarioBody              = "body_garbage"
 )
 
 // expectations checks what the profile says of answers in the harness's and its own scenarios.
