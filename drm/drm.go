@@ -7,6 +7,7 @@
 package drm
 
 import (
+	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -132,6 +133,18 @@ func (f ClockFunc) Now() time.Time { return f() }
 
 // SystemClock is the machine's clock.
 var SystemClock Clock = ClockFunc(time.Now)
+
+// Sleep waits in real time, or until the context ends; then it returns the context's error.
+func Sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
 
 // ErrNoBox is wrapped by errors that say that content has no pssh box for the wanted system.
 var ErrNoBox = errors.New("no pssh box for this system")

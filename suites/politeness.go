@@ -1,12 +1,12 @@
 package suites
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"sync"
 	"time"
 
+	"keyflow/drm"
 	"keyflow/drm/provider"
 )
 
@@ -77,7 +77,7 @@ func (p *politeTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := sleep(r.Context(), wait); err != nil {
+	if err := drm.Sleep(r.Context(), wait); err != nil {
 		return nil, err
 	}
 	return p.next.RoundTrip(r)
@@ -103,17 +103,5 @@ func (p *Politeness) reserve(now time.Time) (time.Duration, error) {
 func (p *politeTransport) CloseIdleConnections() {
 	if c, ok := p.next.(interface{ CloseIdleConnections() }); ok {
 		c.CloseIdleConnections()
-	}
-}
-
-// sleep waits in real time, or until the context ends.
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 }

@@ -137,7 +137,7 @@ func (e *Env) passUntil(end time.Time) (restore func()) {
 		e.Unverifiable("slow", fmt.Sprintf("the token lives %v, longer than the %v that a check may wait", wait.Round(time.Second), maxWait),
 			"ask the provider for tokens with a shorter life")
 	}
-	if err := sleep(e.Context, wait); err != nil {
+	if err := drm.Sleep(e.Context, wait); err != nil {
 		e.block("wait for a token to expire", err)
 	}
 	return func() {}

@@ -40,7 +40,7 @@ func (j *jsonTemplate) render(r rendering) (text []byte, drop bool, err error) {
 		text, err = j.each.render(r)
 		return text, false, err
 	case j.node.kind == nodeMap || j.node.kind == nodeList:
-		return j.renderChildren(r)
+		return j.renderChildren(r, nil)
 	case j.leaf != nil:
 		if value, drop, err = r.leaf(j); err != nil || drop {
 			return nil, drop, err
@@ -63,11 +63,15 @@ func (r rendering) leaf(j *jsonTemplate) (any, bool, error) {
 	return value, drop, err
 }
 
-func (j *jsonTemplate) renderChildren(r rendering) ([]byte, bool, error) {
+// renderChildren renders keys and values or a list; the values of the keys in inText become text.
+func (j *jsonTemplate) renderChildren(r rendering, inText []string) ([]byte, bool, error) {
 	brackets := map[nodeKind]string{nodeMap: "{}", nodeList: "[]"}[j.node.kind]
 	out := []byte{brackets[0]}
 	for i, c := range j.children {
 		text, drop, err := c.render(r)
+		if err == nil && j.keys != nil && slices.Contains(inText, j.keys[i]) {
+			text, err = marshal(string(text))
+		}
 		if err != nil {
 			return nil, false, err
 		}
@@ -130,34 +134,14 @@ func (j *jsonTemplate) templates() []*template {
 	return ts
 }
 
-// asText returns the template with the members of these names written as JSON inside of text (sheet providers.md §2.4).
+// renderAsText is render with the members of these names written as JSON inside of text (sheet providers.md §2.4).
 func (j *jsonTemplate) renderAsText(r rendering, inText []string) ([]byte, error) {
 	if len(inText) == 0 {
 		text, _, err := j.render(r)
 		return text, err
 	}
-	out := []byte{'{'}
-	for i, c := range j.children {
-		text, drop, err := c.render(r)
-		if err == nil && slices.Contains(inText, j.keys[i]) {
-			text, err = marshal(string(text))
-		}
-		if err != nil {
-			return nil, err
-		}
-		if drop {
-			continue
-		}
-		if len(out) > 1 {
-			out = append(out, ',')
-		}
-		key, err := marshal(j.keys[i])
-		if err != nil {
-			return nil, err
-		}
-		out = append(append(append(out, key...), ':'), text...)
-	}
-	return append(out, '}'), nil
+	text, _, err := j.renderChildren(r, inText)
+	return text, err
 }
 
 func (v *validator) jsonTemplate(s *scope, path string, n *node) *jsonTemplate {

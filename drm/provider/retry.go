@@ -1,7 +1,6 @@
 package provider
 
 import (
-	"context"
 	"net/http"
 	"slices"
 	"strconv"
@@ -64,18 +63,6 @@ func retryAfter(h http.Header) time.Duration {
 // class is one of those that the profile retries by name.
 func (r Retry) NewToken(m *Matched) bool {
 	return m != nil && m.Retry == "once_new_token" && r.Max > 0 && slices.Contains(r.Classes, m.Class)
-}
-
-// sleep waits in real time, or until the context ends.
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 func (v *validator) retry() {

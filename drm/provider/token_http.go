@@ -10,6 +10,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"keyflow/drm"
 )
 
 // maxToken bounds the answer of a token service, in bytes.
@@ -63,7 +65,7 @@ func (b *bound) ask(ctx context.Context, t *tokenPlan, env map[string]any) (outp
 		if !again {
 			return nil, err
 		}
-		if sleep(ctx, pause) != nil {
+		if drm.Sleep(ctx, pause) != nil {
 			return nil, err
 		}
 	}
