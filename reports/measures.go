@@ -70,6 +70,7 @@ func targetFacts(t Target) []fact {
 		fact{"Assets", strings.Join(t.Assets, ", ")},
 		fact{"Platform", t.Platform},
 		fact{"Faults", strings.Join(t.Faults, ", ")},
+		fact{"Not secure", strings.Join(t.Insecure, ", ")},
 	)
 }
 

@@ -48,6 +48,7 @@ type Target struct {
 	Assets   []string `json:"assets"`
 	Platform string   `json:"platform"` // none, captured, identity, browser, harness
 	Faults   []string `json:"faults,omitempty"`
+	Insecure []string `json:"insecure,omitempty"` // what the user allowed that is not encrypted or not verified
 }
 
 // Requirements is the versioned set that a claim speaks of.

@@ -142,3 +142,21 @@ func TestEmbeddedCertificate(t *testing.T) {
 		t.Error("an empty certificate passes")
 	}
 }
+
+// TestTranscriptTellsHowAnswersAreRead: what the profile makes of an answer stands below it.
+func TestTranscriptTellsHowAnswersAreRead(t *testing.T) {
+	tgt, fake := target(t, "refuse-with-503")
+	text := strings.Replace(fake.Profile(), "response:\n", "response:\n  metadata: {cached: {from: header, path: Cache-Control}}\n", 1) + passing
+	var err error
+	if tgt.Profile, err = provider.Parse("fake", []byte(text)); err != nil {
+		t.Fatal(err)
+	}
+	c, err := suites.Find("WV-LIC-01")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, log := suites.Run(t.Context(), c, tgt)
+	if text := log.Text(); !strings.Contains(text, "\n= server_transient\n= cached: no-store\n") {
+		t.Errorf("%s", text)
+	}
+}

@@ -54,6 +54,7 @@ func (e *Env) post(x *Exchange, c call) error {
 			return err
 		}
 		x.Reply = e.Profile.Read(x.Message.Kind, x.Status, x.Header, x.Raw)
+		e.log.read(x.Reply)
 		if c.stay {
 			return nil
 		}

@@ -2,6 +2,7 @@ package suites
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -49,6 +50,21 @@ func (e *entry) failed(err *provider.TransportError) {
 		e.answer = ""
 	}
 	e.answer += fmt.Sprintf("< %s: %s\n", err.Reason, err.Seen)
+}
+
+// read tells how the profile reads the last answer: what it calls a refusal, and what it wants to have told.
+func (t *Transcript) read(r provider.Reply) {
+	if len(t.entries) == 0 {
+		return
+	}
+	var b strings.Builder
+	if r.Error != nil {
+		fmt.Fprintf(&b, "= %s\n", r.Error)
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.Metadata)) {
+		fmt.Fprintf(&b, "= %s: %s\n", name, r.Metadata[name])
+	}
+	t.entries[len(t.entries)-1].answer += b.String()
 }
 
 func (t *Transcript) key(kid drm.KID, key secret.Bytes) {

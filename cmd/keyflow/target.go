@@ -166,6 +166,11 @@ func (s *setting) report(command string, faults []string) *reports.Report {
 		add(&r.Target.Profiles, t.Profile.ID)
 		add(&r.Target.URLs, t.Profile.Request.URL)
 		add(&r.Target.Assets, t.Asset.Name)
+		if t.Kind == suites.Server {
+			for _, what := range t.Profile.Insecurities() {
+				add(&r.Target.Insecure, what)
+			}
+		}
 	}
 	return r
 }

@@ -100,6 +100,19 @@ func (p *Profile) Unverified() bool {
 	return false
 }
 
+// Insecurities says what of a bound profile's traffic is not encrypted or not verified; each needs the run's leave, see
+// [Environment].
+func (p *Profile) Insecurities() []string {
+	var all []string
+	if !p.Secure() {
+		all = append(all, p.ID+": plain http to another machine")
+	}
+	if p.Unverified() {
+		all = append(all, p.ID+": certificates are not verified")
+	}
+	return all
+}
+
 // tlsNames are the configurations that are used.
 func (p *Profile) tlsNames() []string {
 	var used []string
