@@ -35,7 +35,7 @@ type Fault struct {
 type Setting struct {
 	Name string `json:"name"`
 	// Nth is the one request that the fault acts on, counted from 1 and from the moment the fault was set, among the
-	// requests that are in the rest of the scope. 0 is every request.
+	// requests of the fault's system that are in the rest of the scope. 0 is every request.
 	Nth int `json:"nth,omitempty"`
 	// KID restricts the fault to requests that ask for this key; a fault that spoils single keys spoils this one only.
 	KID *drm.KID `json:"kid,omitempty"`

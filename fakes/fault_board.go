@@ -19,8 +19,9 @@ type board struct {
 // armed is a setting that is on.
 type armed struct {
 	Setting
-	seen  atomic.Int64 // requests in scope
-	turns atomic.Int64 // of a fault that acts every other time: how often it could have
+	system drm.System   // of the fault, "" for every one
+	seen   atomic.Int64 // requests in scope
+	turns  atomic.Int64 // of a fault that acts every other time: how often it could have
 }
 
 func newBoard() *board {
@@ -39,6 +40,7 @@ func (b *board) add(settings []Setting, replace bool) error {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	known := Catalogue()
 	var set []*armed
 	if !replace {
 		set = slices.Clone(*b.set.Load())
@@ -48,7 +50,8 @@ func (b *board) add(settings []Setting, replace bool) error {
 			kid := *s.KID
 			s.KID = &kid
 		}
-		set = append(set, &armed{Setting: s})
+		i := slices.IndexFunc(known, func(f Fault) bool { return f.Name == s.Name })
+		set = append(set, &armed{Setting: s, system: known[i].System}) // the setting is valid: there is one
 	}
 	b.set.Store(&set)
 	return nil
@@ -63,11 +66,17 @@ func (b *board) settings() []Setting {
 	return out
 }
 
+// covers reports whether a request is one of the fault's system, and in the setting's scope.
+func (a *armed) covers(system drm.System, operation drm.Kind, kids []drm.KID) bool {
+	return (a.system == "" || a.system == system) && (a.Operation == "" || a.Operation == operation) &&
+		(a.KID == nil || slices.Contains(kids, *a.KID))
+}
+
 // match counts the request for every setting that has it in scope and returns those that are on for it.
-func (b *board) match(operation drm.Kind, kids []drm.KID) []*armed {
+func (b *board) match(system drm.System, operation drm.Kind, kids []drm.KID) []*armed {
 	var on []*armed
 	for _, a := range *b.set.Load() {
-		if a.Operation != "" && a.Operation != operation || a.KID != nil && !slices.Contains(kids, *a.KID) {
+		if !a.covers(system, operation, kids) {
 			continue
 		}
 		if n := a.seen.Add(1); a.Nth == 0 || n == int64(a.Nth) {

@@ -32,7 +32,7 @@ func (s *Server) serveProtocol(w http.ResponseWriter, r *http.Request) {
 	x.record = Record{N: s.history.arrive(), Time: x.now.UTC(), Method: r.Method[:min(len(r.Method), maxMethod)]}
 	s.role.enter(r)
 	refused := s.receive(w, r, x)
-	x.faults = s.faults.match(x.record.Operation, x.record.KIDs)
+	x.faults = s.faults.match(x.record.System, x.record.Operation, x.record.KIDs)
 	for _, a := range x.faults {
 		if instead := s.instead[a.Name]; instead != nil {
 			instead(w, r, x)

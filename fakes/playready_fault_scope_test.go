@@ -338,3 +338,17 @@ func TestPlayReadySeed(t *testing.T) {
 	kidC, integrityC := seen(8)
 	isTrue(t, kidA == kidB && integrityA.Equal(integrityB) && kidA != kidC && !integrityA.Equal(integrityC))
 }
+
+// TestNthOfItsSystem: requests of the other system do not count for a fault of one.
+func TestNthOfItsSystem(t *testing.T) {
+	t.Parallel()
+	s := startPlayReady(t, fakes.Options{Faults: []fakes.Setting{{Name: "pr-key-bit-flipped", Nth: 2}}})
+	for range 3 {
+		_, err := do(t.Context(), "POST", s.LicenseURL(), ask{}.make(t).body)
+		must(t, err)
+	}
+	acquire(t, s, prAsk{})
+	isTrue(t, s.Exercised("pr-key-bit-flipped") == 0)
+	prAsk{}.make(t).post(t, s)
+	isTrue(t, s.Exercised("pr-key-bit-flipped") == 1)
+}
