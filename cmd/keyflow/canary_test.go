@@ -90,16 +90,25 @@ var accounts = map[string]struct{ text, bytes string }{
 func TestNoSecretOfAnyProfileInAnyOutput(t *testing.T) {
 	vault := secret.NewVault()
 	w := &watcher{t: t, vault: vault, dir: t.TempDir()}
+	fake, err := fakes.Start(t.Context(), fakes.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	authority := t.TempDir() // one for all runs: to make keys takes longer than the runs
+	if err := fake.Export(authority); err != nil {
+		t.Fatal(err)
+	}
+	fake.AddTo(vault)
 	for name, s := range accounts {
 		vault.Add(name, secret.New([]byte(s.text)))
 		vault.Add(name+" decoded", secret.New([]byte(s.bytes)))
 		w.env = append(w.env, name+"="+s.text)
 	}
 	for _, id := range fixtures.ProfileNames() {
-		args := []string{"check", "--profile", id, "--stand-in", "--asset", "cenc-1key", "--out", filepath.Join(w.dir, "out")}
+		args := []string{"check", "--profile", id, "--stand-in", "--asset", "cenc-1key", "--authority", authority, "--out", filepath.Join(w.dir, "out")}
 		w.run(nil, append(args, "--json")...)
 		w.run(nil, append(args, "--fault", "auth-not-enforced")...)
-		w.run(nil, "load", "--profile", id, "--stand-in", "--rate", "20/s", "--duration", "200ms", "--out", filepath.Join(w.dir, "out"))
+		w.run(nil, "load", "--profile", id, "--stand-in", "--authority", authority, "--rate", "20/s", "--duration", "200ms", "--out", filepath.Join(w.dir, "out"))
 	}
 	if w.fingerprints == 0 {
 		t.Error("no fingerprint was written: did the runs do anything?")
