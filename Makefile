@@ -8,7 +8,7 @@ BIN := $(CURDIR)/.bin
 GOLANGCI_LINT := v2.12.2
 PROTOC_GEN_GO := v1.36.11
 
-.PHONY: help build test race lint interop fuzz-short stand-ins bench generate assets clean
+.PHONY: help build test race lint matrix interop fuzz-short stand-ins bench generate assets clean
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -20,7 +20,7 @@ test: ## Run all tests; needs nothing but Go (tests that want ffmpeg say so and 
 	go test ./...
 
 race: ## Run all tests with the race detector, shuffled (needs a C compiler)
-	go test -race -shuffle=on ./...
+	go test -race -shuffle=on -timeout 20m ./... # the scripts and the matrix take minutes where the detector slows them down
 
 lint: $(BIN)/golangci-lint ## Check style and the rules of the house (builds golangci-lint once)
 	test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'not gofmt-ed'; exit 1; }
@@ -30,6 +30,9 @@ lint: $(BIN)/golangci-lint ## Check style and the rules of the house (builds gol
 $(BIN)/golangci-lint: Makefile
 	GOBIN=$(BIN) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT)
 	touch $@
+
+matrix: ## Run every check against every fault; make test runs a sample
+	go test ./suites/matrix -run TestFaultsFailOnlyWhoNamesThem -full -timeout 20m
 
 interop: build ## Run independent clients against the fake (needs Node with npm, and ffmpeg)
 	fakes/interop/run.sh
