@@ -156,9 +156,7 @@ func plainRole() role {
 }
 
 // ownRoutes are those of a server under its own address: both plain license services, and ExpressPlay's.
-func ownRoutes() []route {
-	return append([]route{{path: licensePath, system: drm.Widevine}, {path: playReadyPath, system: drm.PlayReady}}, expressPlayRoutes()...)
-}
+var ownRoutes = append([]route{{path: licensePath, system: drm.Widevine}, {path: playReadyPath, system: drm.PlayReady}}, expressPlayRoutes()...)
 
 // enter takes a request in: it goes where the role wants it.
 func (r role) enter(q *http.Request) {
@@ -172,7 +170,7 @@ func (r role) enter(q *http.Request) {
 func (r role) route(host, path string) (route, bool) {
 	own := slices.DeleteFunc(slices.Clone(r.routes), func(to route) bool { return !serves(to.hosts, host) })
 	if len(own) == 0 {
-		own = ownRoutes()
+		own = ownRoutes
 	}
 	i := slices.IndexFunc(own, func(to route) bool {
 		begin, more := strings.CutSuffix(to.path, "*")

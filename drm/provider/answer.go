@@ -41,6 +41,28 @@ type place struct {
 	status int
 	header http.Header
 	body   []byte
+
+	// What the body is as JSON, and as a SOAP fault: read once, whatever asks for it.
+	tree     any
+	fault    soap.Code
+	hasTree  bool
+	hasFault bool
+}
+
+// value returns the value at a place in the body's JSON.
+func (in *place) value(steps []any) (string, bool) {
+	if !in.hasTree {
+		in.tree, in.hasTree = decodeJSON(in.body), true
+	}
+	return valueAt(in.tree, steps)
+}
+
+// code returns the status code of the SOAP fault that the body is, 0 if it is none or has none.
+func (in *place) code() soap.Code {
+	if !in.hasFault {
+		in.fault, in.hasFault = soapCode(in.body), true
+	}
+	return in.fault
 }
 
 // matcher is a [Matcher] with its expressions compiled.
@@ -61,14 +83,14 @@ type jsonMatch struct {
 	exact string
 }
 
-func (m *matcher) matches(in place) bool {
+func (m *matcher) matches(in *place) bool {
 	for name, re := range m.header {
 		if !re.MatchString(in.header.Get(name)) {
 			return false
 		}
 	}
 	for _, j := range m.json {
-		if !j.matches(in.body) {
+		if !j.matches(in) {
 			return false
 		}
 	}
@@ -76,11 +98,11 @@ func (m *matcher) matches(in place) bool {
 		(m.contentType == nil || m.contentType.MatchString(in.header.Get("Content-Type"))) &&
 		(m.body == nil || m.body.Match(in.body)) &&
 		bytes.HasPrefix(in.body, m.start) &&
-		(len(m.When.SOAPStatus) == 0 || slices.Contains(m.When.SOAPStatus, soapCode(in.body)))
+		(len(m.When.SOAPStatus) == 0 || slices.Contains(m.When.SOAPStatus, in.code()))
 }
 
-func (j *jsonMatch) matches(body []byte) bool {
-	text, found := jsonValue(body, j.steps)
+func (j *jsonMatch) matches(in *place) bool {
+	text, found := in.value(j.steps)
 	if j.want != nil {
 		return found && j.want.MatchString(text)
 	}
@@ -96,7 +118,7 @@ func soapCode(body []byte) soap.Code {
 }
 
 // classify returns what the first matcher says; nil if there are none at all.
-func classify(ms []matcher, in place) *Matched {
+func classify(ms []matcher, in *place) *Matched {
 	for i := range ms {
 		m := &ms[i]
 		if !m.matches(in) {
@@ -131,7 +153,7 @@ type locator struct {
 }
 
 // find returns the text at the place, and whether there is any.
-func (l *locator) find(in place) (string, bool) {
+func (l *locator) find(in *place) (string, bool) {
 	text, found := l.text(in)
 	if !found {
 		return "", false
@@ -149,13 +171,13 @@ func (l *locator) find(in place) (string, bool) {
 	return m[0], m[0] != ""
 }
 
-func (l *locator) text(in place) (string, bool) {
+func (l *locator) text(in *place) (string, bool) {
 	body := string(bytes.TrimSpace(in.body))
 	switch l.from {
 	case "header":
 		return in.header.Get(l.path), true
 	case "json":
-		return jsonValue(in.body, l.steps)
+		return in.value(l.steps)
 	case "xml":
 		return xmlValue(body, l.path)
 	case "status":
@@ -167,7 +189,7 @@ func (l *locator) text(in place) (string, bool) {
 		}
 		return u.Query().Get(l.path), true
 	case "soap":
-		code := soapCode(in.body)
+		code := in.code()
 		return fmt.Sprintf("0x%08X", uint32(code)), code != 0
 	}
 	return body, true
@@ -197,13 +219,18 @@ func parseJSONPath(path string) ([]any, error) {
 	return steps, nil
 }
 
-func jsonValue(body []byte, steps []any) (string, bool) {
-	var at any
+// decodeJSON returns what a body is as JSON, nil if it is none.
+func decodeJSON(body []byte) any {
+	var tree any
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.UseNumber()
-	if d.Decode(&at) != nil {
-		return "", false
+	if d.Decode(&tree) != nil {
+		return nil
 	}
+	return tree
+}
+
+func valueAt(at any, steps []any) (string, bool) {
 	for _, step := range steps {
 		switch s := step.(type) {
 		case string:

@@ -17,7 +17,7 @@ func TestJSONPath(t *testing.T) {
 		if err != nil {
 			t.Errorf("%s: %v", path, err)
 		}
-		if got, found := jsonValue([]byte(body), steps); got != want || found != (want != "") {
+		if got, found := valueAt(decodeJSON([]byte(body)), steps); got != want || found != (want != "") {
 			t.Errorf("%s: %q, %v; want %q", path, got, found, want)
 		}
 	}
@@ -27,7 +27,7 @@ func TestJSONPath(t *testing.T) {
 		}
 	}
 	for _, body := range []string{"", "{", `"x"`, "\x00"} {
-		if got, found := jsonValue([]byte(body), []any{"a"}); found {
+		if got, found := valueAt(decodeJSON([]byte(body)), []any{"a"}); found {
 			t.Errorf("%q: %q", body, got)
 		}
 	}
@@ -56,7 +56,7 @@ func FuzzJSONPath(f *testing.F) {
 		if !strings.Contains(path, "[") && rebuilt != path {
 			t.Errorf("%q was read as %q", path, rebuilt)
 		}
-		if text, found := jsonValue(body, steps); found != (text != "") {
+		if text, found := valueAt(decodeJSON(body), steps); found != (text != "") {
 			t.Errorf("%q in %q: %q, %v", path, body, text, found)
 		}
 	})

@@ -59,7 +59,7 @@ const (
 
 // Read unwraps and classifies an answer. It is pure.
 func (p *Profile) Read(kind drm.Kind, status int, header http.Header, body []byte) Reply {
-	in := place{status, header, body}
+	in := &place{status: status, header: header, body: body}
 	r := Reply{Status: status, Body: body, Class: p.classify(status, header, body), Metadata: p.metadata(in)}
 	if r.Class == ClassOK && (kind != drm.KindCertificate || p.Certificate.Wrap != "raw") {
 		license, problem := p.unwrap(kind, in)
@@ -94,7 +94,7 @@ func (p *Profile) Read(kind drm.Kind, status int, header http.Header, body []byt
 }
 
 // metadata finds what the profile's response.metadata names.
-func (p *Profile) metadata(in place) map[string]string {
+func (p *Profile) metadata(in *place) map[string]string {
 	if p.plan == nil || len(p.plan.metadata) == 0 {
 		return nil
 	}

@@ -226,10 +226,7 @@ func (t *template) evalText(env map[string]any) (text string, drop bool, err err
 	if err != nil || drop {
 		return "", drop, err
 	}
-	if b, ok := v.([]byte); ok {
-		return string(b), false, nil
-	}
-	return fmt.Sprint(v), false, nil
+	return textOf(v), false, nil
 }
 
 // chunk is a piece of template text: literal, or the inside of ${…}.

@@ -213,7 +213,7 @@ func (t *tokenPlan) readFile() (outputs, error) {
 		return nil, t.failed(fmt.Errorf("read its file: %w", err))
 	}
 	if f.Format == "json" {
-		values, err := takeOutputs(f.Outputs, t.located, place{body: raw})
+		values, err := takeOutputs(f.Outputs, t.located, &place{body: raw})
 		if err != nil {
 			return nil, t.failed(fmt.Errorf("its file: %w", err))
 		}
@@ -236,7 +236,7 @@ func (t *tokenPlan) readFile() (outputs, error) {
 }
 
 // takeOutputs finds the outputs of a step in what it answered. Its errors hold nothing of the values.
-func takeOutputs(named map[string]Output, at map[string]*locator, in place) (outputs, error) {
+func takeOutputs(named map[string]Output, at map[string]*locator, in *place) (outputs, error) {
 	values := outputs{}
 	for _, name := range keysSorted(named) {
 		text, found := at[name].find(in)

@@ -47,7 +47,7 @@ func (b *bound) run(ctx context.Context, t *tokenPlan, env map[string]any) (outp
 	if err != nil {
 		return nil, t.failed(err)
 	}
-	values, err := takeOutputs(t.command.Outputs, t.command.outputs, place{body: out})
+	values, err := takeOutputs(t.command.Outputs, t.command.outputs, &place{body: out})
 	if err != nil {
 		return nil, t.failed(fmt.Errorf("its command: %w", err))
 	}

@@ -98,7 +98,7 @@ func (b *bound) fetch(ctx context.Context, t *tokenPlan, env map[string]any) (ou
 	if len(body) > maxToken {
 		return nil, nil, fail(response.StatusCode, Matched{Class: ErrorUnclassified}, tooLarge(maxToken, "more"))
 	}
-	values, m, err := t.http.read(place{response.StatusCode, response.Header, body})
+	values, m, err := t.http.read(&place{status: response.StatusCode, header: response.Header, body: body})
 	if err != nil {
 		// A service may echo what it was sent.
 		m.Code, m.Message = b.env.Vault.Redact(m.Code), b.env.Vault.Redact(m.Message)
@@ -239,7 +239,7 @@ func setHeaders(header http.Header, ps []param, env map[string]any) error {
 }
 
 // read takes the outputs out of a token service's answer. HTML is an answer only where a matcher knows it.
-func (h *httpPlan) read(in place) (outputs, Matched, error) {
+func (h *httpPlan) read(in *place) (outputs, Matched, error) {
 	if !h.AcceptStatus.Has(in.status) || IsHTML(in.header, in.body) {
 		m := classify(h.matchers, in)
 		if m == nil {
@@ -271,11 +271,8 @@ func decodeOutput(decode, text string) (string, error) {
 		}
 		return out, nil
 	case "b64url":
-		out, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(text, "="))
-		if err != nil {
-			return "", errors.New("is not base64 for URLs")
-		}
-		return string(out), nil
+		out, err := decodeLicense(decode, text)
+		return string(out), err
 	case "b64":
 		out, err := lenientBase64(text)
 		return string(out), err

@@ -23,7 +23,7 @@ type unwrapRule struct {
 	okSteps     []any
 }
 
-func (u *unwrapRule) matches(kind drm.Kind, in place) bool {
+func (u *unwrapRule) matches(kind drm.Kind, in *place) bool {
 	w := u.When
 	return (w.Kind == "" || w.Kind == kind) && bytes.HasPrefix(in.body, u.start) &&
 		(len(w.Status) == 0 || w.Status.Has(in.status)) &&
@@ -32,7 +32,7 @@ func (u *unwrapRule) matches(kind drm.Kind, in place) bool {
 
 // unwrap takes a license, or a service certificate, out of the body of a good answer. Without rules the body is the license.
 // The problem says that the answer has none of the forms that the profile names, or is no license although its status is good.
-func (p *Profile) unwrap(kind drm.Kind, in place) ([]byte, *Problem) {
+func (p *Profile) unwrap(kind drm.Kind, in *place) ([]byte, *Problem) {
 	if p.plan == nil || len(p.plan.unwrap) == 0 {
 		return in.body, nil
 	}
@@ -46,9 +46,9 @@ func (p *Profile) unwrap(kind drm.Kind, in place) ([]byte, *Problem) {
 
 func formProblem(expected, seen string) *Problem { return &Problem{ReasonForm, expected, seen} }
 
-func (u *unwrapRule) take(in place) ([]byte, *Problem) {
+func (u *unwrapRule) take(in *place) ([]byte, *Problem) {
 	if u.OKIf != nil {
-		text, found := jsonValue(in.body, u.okSteps)
+		text, found := in.value(u.okSteps)
 		if want := fmt.Sprint(u.OKIf.Equals); !found || text != want {
 			seen := "none"
 			if found {
@@ -59,7 +59,7 @@ func (u *unwrapRule) take(in place) ([]byte, *Problem) {
 	}
 	switch u.As {
 	case "json":
-		text, found := jsonValue(in.body, u.steps)
+		text, found := in.value(u.steps)
 		if !found {
 			return in.body, formProblem("JSON with "+u.Path, "none there")
 		}
