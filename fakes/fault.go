@@ -37,6 +37,9 @@ type Setting struct {
 	// Nth is the one request that the fault acts on, counted from 1 and from the moment the fault was set, among the
 	// requests of the fault's system that are in the rest of the scope. 0 is every request.
 	Nth int `json:"nth,omitempty"`
+	// Every is the distance of the requests that the fault acts on: 100 is every hundredth, counted as for Nth. 0 is
+	// every request. It excludes Nth.
+	Every int `json:"every,omitempty"`
 	// KID restricts the fault to requests that ask for this key; a fault that spoils single keys spoils this one only.
 	KID *drm.KID `json:"kid,omitempty"`
 	// Operation restricts the fault to one kind of message. A request that says none, because it can't be read, is
@@ -49,6 +52,9 @@ func (s Setting) String() string {
 	var scope []string
 	if s.Nth != 0 {
 		scope = append(scope, "nth="+strconv.Itoa(s.Nth))
+	}
+	if s.Every != 0 {
+		scope = append(scope, "every="+strconv.Itoa(s.Every))
 	}
 	if s.KID != nil {
 		scope = append(scope, "kid="+s.KID.String())
@@ -66,6 +72,7 @@ func (s Setting) String() string {
 //
 //	wv-keys-swapped
 //	html-200@nth=3
+//	connection-reset@every=100
 //	wv-iv-constant@kid=00010203-0405-0607-0809-0a0b0c0d0e0f,operation=license
 //
 // An unknown name is an [*UnknownFaultError].
@@ -85,12 +92,16 @@ func ParseSetting(text string) (Setting, error) {
 func (s *Setting) setScope(part string) error {
 	key, value, _ := strings.Cut(part, "=")
 	switch key {
-	case "nth":
+	case "nth", "every":
 		n, err := strconv.Atoi(value)
 		if err != nil || n < 1 {
-			return fmt.Errorf("nth %q: want a number from 1", value)
+			return fmt.Errorf("%s %q: want a number from 1", key, value)
 		}
-		s.Nth = n
+		if key == "nth" {
+			s.Nth = n
+		} else {
+			s.Every = n
+		}
 	case "kid":
 		kid, err := drm.ParseKID(value)
 		if err != nil {
@@ -100,7 +111,7 @@ func (s *Setting) setScope(part string) error {
 	case "operation":
 		s.Operation = drm.Kind(value)
 	default:
-		return fmt.Errorf("scope %q: %s", part, nearest.Hint(key, []string{"nth", "kid", "operation"}))
+		return fmt.Errorf("scope %q: %s", part, nearest.Hint(key, []string{"nth", "every", "kid", "operation"}))
 	}
 	return nil
 }
@@ -131,6 +142,10 @@ func (s Setting) Validate() error {
 		return fmt.Errorf("fault %s acts on operation %s, never on %s", s.Name, only, s.Operation)
 	case s.Nth < 0:
 		return fmt.Errorf("fault %s: nth %d: want a number from 1, or none", s.Name, s.Nth)
+	case s.Every < 0:
+		return fmt.Errorf("fault %s: every %d: want a number from 1, or none", s.Name, s.Every)
+	case s.Nth > 0 && s.Every > 0:
+		return fmt.Errorf("fault %s: nth %d and every %d: one of them", s.Name, s.Nth, s.Every)
 	}
 	return nil
 }

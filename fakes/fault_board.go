@@ -72,6 +72,17 @@ func (a *armed) covers(system drm.System, operation drm.Kind, kids []drm.KID) bo
 		(a.KID == nil || slices.Contains(kids, *a.KID))
 }
 
+// strikes reports whether the fault acts on the nth request in scope.
+func (a *armed) strikes(n int64) bool {
+	switch {
+	case a.Nth > 0:
+		return n == int64(a.Nth)
+	case a.Every > 0:
+		return n%int64(a.Every) == 0
+	}
+	return true
+}
+
 // match counts the request for every setting that has it in scope and returns those that are on for it.
 func (b *board) match(system drm.System, operation drm.Kind, kids []drm.KID) []*armed {
 	var on []*armed
@@ -79,7 +90,7 @@ func (b *board) match(system drm.System, operation drm.Kind, kids []drm.KID) []*
 		if !a.covers(system, operation, kids) {
 			continue
 		}
-		if n := a.seen.Add(1); a.Nth == 0 || n == int64(a.Nth) {
+		if a.strikes(a.seen.Add(1)) {
 			on = append(on, a)
 		}
 	}

@@ -1,10 +1,12 @@
 package fakes
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/tls"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"time"
@@ -15,23 +17,31 @@ import (
 const (
 	stallEvery   = time.Second
 	stallFor     = 100 * time.Millisecond
-	silenceLimit = time.Hour // the longest that never-answers holds a connection
-	endlessLimit = 1 << 30   // bytes
-	endlessChunk = 64 << 10  // bytes
+	lateBy       = 3 * time.Second
+	followLimit  = 5 * time.Second // for a request on a connection that carried two answers to one
+	silenceLimit = time.Hour       // the longest that never-answers holds a connection
+	endlessLimit = 1 << 30         // bytes
+	endlessChunk = 64 << 10        // bytes
 )
 
-// stall waits until the first 100 ms of the current second of the server's clock are over, if that fault is on.
+// stall waits until the first 100 ms of the current second of the server's clock are over, or for three seconds, if such a
+// fault is on. It waits no longer than the client does.
 func (x *exchange) stall(ctx context.Context) {
+	if x.acts(faultLate) {
+		pause(ctx, lateBy)
+	}
 	if !x.on(faultStall) {
 		return
 	}
 	now := x.server.clock.Now()
-	rest := stallFor - now.Sub(now.Truncate(stallEvery))
-	if rest <= 0 {
-		return
+	if rest := stallFor - now.Sub(now.Truncate(stallEvery)); rest > 0 {
+		x.acted(faultStall)
+		pause(ctx, rest)
 	}
-	x.acted(faultStall)
-	timer := time.NewTimer(rest)
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
@@ -112,15 +122,46 @@ func sendHalf(w http.ResponseWriter, x *exchange, a answer) {
 	defer func() { _ = conn.Close() }()
 	x.acted(faultTruncated)
 	x.settle(Broken, a.status, len(a.body), "")
+	text := a.text()
+	_ = conn.SetWriteDeadline(drm.SystemClock.Now().Add(writeTimeout))
+	_, _ = conn.Write(text[:len(text)-(len(a.body)+1)/2])
+}
+
+// sendTwice sends the whole answer and at once the same again, as a proxy with a broken retry does. A client that reuses the
+// connection takes the second one for the answer to its next request; that request is read, so that it counts, and gets none.
+func sendTwice(w http.ResponseWriter, x *exchange, a answer) {
+	conn, buffered, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		x.noConnection(w)
+		return
+	}
+	defer func() { _ = conn.Close() }()
+	x.acted(faultTwice)
+	x.settle(Broken, a.status, len(a.body), "")
+	text := a.text()
+	_ = conn.SetDeadline(drm.SystemClock.Now().Add(followLimit))
+	if _, err := conn.Write(append(text, text...)); err != nil {
+		return
+	}
+	next, err := http.ReadRequest(bufio.NewReader(io.LimitReader(buffered, x.server.maxBody)))
+	if err != nil {
+		return // the client noticed
+	}
+	y := &exchange{server: x.server, now: x.server.clock.Now()}
+	y.record = Record{N: x.server.history.arrive(), Time: y.now.UTC(), Method: next.Method[:min(len(next.Method), maxMethod)], System: x.record.System, Operation: x.record.Operation}
+	y.settle(Broken, 0, 0, "")
+}
+
+// text returns the answer as it goes over HTTP/1.1.
+func (a answer) text() []byte {
 	h := make(http.Header)
 	a.header(h)
 	var out bytes.Buffer
 	fmt.Fprintf(&out, "HTTP/1.1 %d %s\r\n", a.status, http.StatusText(a.status))
 	_ = h.Write(&out) // a bytes.Buffer takes everything
 	out.WriteString("\r\n")
-	out.Write(a.body[:len(a.body)/2])
-	_ = conn.SetWriteDeadline(drm.SystemClock.Now().Add(writeTimeout))
-	_, _ = conn.Write(out.Bytes())
+	out.Write(a.body)
+	return out.Bytes()
 }
 
 // takeOver takes the connection from net/http.

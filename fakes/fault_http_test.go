@@ -1,13 +1,16 @@
 package fakes_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -51,6 +54,32 @@ var connectionFaults = map[string]func(t *testing.T, s *fakes.Server, body []byt
 		b, err := io.ReadAll(resp.Body)
 		isTrue(t, resp.StatusCode == 200 && errors.Is(err, io.ErrUnexpectedEOF) && resp.ContentLength/2 == int64(len(b)))
 		isTrue(t, resp.Header.Get("Content-Type") == "application/octet-stream")
+	},
+	"answer-after-3s": func(t *testing.T, s *fakes.Server, body []byte) {
+		began := time.Now()
+		answer := post(t, s, body)
+		isTrue(t, answer.status == 200 && time.Since(began) >= 3*time.Second)
+	},
+	"answer-twice": func(t *testing.T, s *fakes.Server, body []byte) {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(s.URL(), "http://"))
+		must(t, err)
+		defer conn.Close()
+		must(t, conn.SetDeadline(time.Now().Add(20*time.Second)))
+		answers := bufio.NewReader(conn)
+		var licenses [2][]byte
+		for i := range licenses { // the second one comes without a request
+			if i == 0 {
+				request, err := http.NewRequest(http.MethodPost, s.LicenseURL(), bytes.NewReader(body))
+				must(t, err)
+				must(t, request.Write(conn))
+			}
+			resp, err := http.ReadResponse(answers, nil)
+			must(t, err)
+			licenses[i], err = io.ReadAll(resp.Body)
+			must(t, err)
+			isTrue(t, resp.StatusCode == 200 && len(licenses[i]) > 0)
+		}
+		isTrue(t, bytes.Equal(licenses[0], licenses[1]))
 	},
 	"connection-reset": func(t *testing.T, s *fakes.Server, body []byte) {
 		_, err := do(t.Context(), http.MethodPost, s.LicenseURL(), body)
@@ -103,7 +132,7 @@ func TestConnectionFaults(t *testing.T) {
 			if len(records) != 1 || !slices.Equal(records[0].Faults, []string{name}) || records[0].Operation != drm.KindLicense {
 				t.Fatalf("history: %+v", records)
 			}
-			want := map[string]fakes.Outcome{"refuse-with-503": fakes.Refused, "stall-100ms-every-second": fakes.Answered}[name]
+			want := map[string]fakes.Outcome{"refuse-with-503": fakes.Refused, "stall-100ms-every-second": fakes.Answered, "answer-after-3s": fakes.Answered}[name]
 			if want == "" {
 				want = fakes.Broken
 			}
@@ -116,6 +145,31 @@ func TestConnectionFaults(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestRequestAfterTwoAnswers has a second request on the connection of a twofold answer: it is counted, and gets no answer.
+func TestRequestAfterTwoAnswers(t *testing.T) {
+	t.Parallel()
+	s := start(t, fakes.Options{Faults: fakes.Named("answer-twice")})
+	conn, err := net.Dial("tcp", strings.TrimPrefix(s.URL(), "http://"))
+	must(t, err)
+	defer conn.Close()
+	must(t, conn.SetDeadline(time.Now().Add(20*time.Second)))
+	for range 2 {
+		request, err := http.NewRequest(http.MethodPost, s.LicenseURL(), bytes.NewReader(ask{}.make(t).body))
+		must(t, err)
+		must(t, request.Write(conn))
+	}
+	answers := bufio.NewReader(conn)
+	for range 2 {
+		resp, err := http.ReadResponse(answers, nil)
+		must(t, err)
+		_, err = io.Copy(io.Discard, resp.Body)
+		must(t, err)
+	}
+	_, err = http.ReadResponse(answers, nil)
+	isTrue(t, err != nil)
+	eventually(t, func() bool { total, _ := s.Count(); return total.Broken == 2 && total.Received == 2 })
 }
 
 // TestNoStall has a request outside the stall.

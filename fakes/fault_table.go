@@ -12,10 +12,12 @@ import (
 // and this one then leaves out.
 const (
 	faultStall             = "stall-100ms-every-second"
+	faultLate              = "answer-after-3s"
 	faultNeverAnswers      = "never-answers"
 	faultReset             = "connection-reset"
 	faultEndless           = "endless-body"
 	faultTruncated         = "truncated-body"
+	faultTwice             = "answer-twice"
 	faultHTML              = "html-200"
 	fault503               = "refuse-with-503"
 	faultChainNotVerified  = "wv-chain-not-verified"
@@ -65,7 +67,7 @@ const (
 )
 
 // definition is a fault and what it does. A fault has at most one of the functions; one that has none is a gate or, in the
-// transport layer, acts while the answer is awaited (stall) or sent (truncated).
+// transport layer, acts while the answer is awaited (stall, late) or sent (truncated, twice).
 type definition struct {
 	Fault
 	// instead puts something else in the place of the whole answer.
@@ -95,10 +97,12 @@ func connectionFaults() []definition {
 	}
 	return []definition{
 		connection(faultStall, "every answer that falls due in the first 100 ms of a second of the server's clock waits for their end", nil),
+		connection(faultLate, "every answer comes three seconds late", nil),
 		connection(faultNeverAnswers, "reads the request and stays silent until the client leaves or the server stops", neverAnswers),
 		connection(faultReset, "reads the request, then resets the connection", resetConnection),
 		connection(faultEndless, "status 200 and a body that goes on until the client leaves, up to 1 GiB", endlessBody),
 		connection(faultTruncated, "announces the whole answer, sends half of it, closes the connection", nil),
+		connection(faultTwice, "sends the answer twice on the connection and none to a request that follows there", nil),
 		page(faultHTML, "an HTML page with status 200, as a captive portal or a login page sends", htmlPage),
 		page(fault503, "status 503 with Retry-After", unavailable),
 	}

@@ -282,6 +282,7 @@ func TestFaultScopes(t *testing.T) {
 	for setting, want := range map[string][]bool{ // which of the sequence it acts on
 		"%":                            {true, true, true, true, true},
 		"%@nth=3":                      {false, false, true, false, false},
+		"%@every=2":                    {false, true, false, true, false},
 		"%@operation=license":          {true, true, false, true, true},
 		"%@operation=certificate":      {false, false, true, false, false},
 		"%@kid=" + kid0.String():       {true, false, false, true, false},
@@ -348,14 +349,15 @@ func TestSeed(t *testing.T) {
 func TestParseSetting(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]fakes.Setting{
-		"html-200":       {Name: "html-200"},
-		"html-200@nth=3": {Name: "html-200", Nth: 3},
+		"html-200":                             {Name: "html-200"},
+		"html-200@nth=3":                       {Name: "html-200", Nth: 3},
+		"html-200@every=100,operation=license": {Name: "html-200", Every: 100, Operation: drm.KindLicense},
 		"wv-iv-constant@nth=2,kid=00010203-0405-0607-0809-0a0b0c0d0e0f,operation=license": {
 			Name: "wv-iv-constant", Nth: 2, KID: &kid0, Operation: drm.KindLicense},
 	} {
 		got, err := fakes.ParseSetting(text)
 		must(t, err)
-		if got.String() != text || got.Name != want.Name || got.Nth != want.Nth || got.Operation != want.Operation {
+		if got.String() != text || got.Name != want.Name || got.Nth != want.Nth || got.Every != want.Every || got.Operation != want.Operation {
 			t.Errorf("%q: %+v", text, got)
 		}
 	}
@@ -366,6 +368,8 @@ func TestParseSetting(t *testing.T) {
 		"html-200@":                        "scope",
 		"html-200@nth=0":                   "from 1",
 		"html-200@nth=x":                   "from 1",
+		"html-200@every=0":                 "from 1",
+		"html-200@nth=1,every=2":           "one of them",
 		"html-200@n=1":                     "nth",
 		"html-200@kid=12":                  "KID",
 		"html-200@operation=licence":       `did you mean "license"?`,

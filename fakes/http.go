@@ -173,11 +173,15 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request) ([]byte, *refu
 	return body, nil
 }
 
-// send settles the exchange and sends the answer, or half of it where that fault is on.
+// send settles the exchange and sends the answer, or half of it, or two of it, where such a fault is on.
 func (x *exchange) send(w http.ResponseWriter, a answer, outcome Outcome, reason drm.Reason) {
 	a = x.spoilAnswer(a, outcome)
 	if x.on(faultTruncated) && len(a.body) > 1 {
 		sendHalf(w, x, a)
+		return
+	}
+	if x.on(faultTwice) {
+		sendTwice(w, x, a)
 		return
 	}
 	x.share(w.Header(), a.status)

@@ -52,7 +52,7 @@ func checksDoc() []byte {
 
 func faultsDoc() []byte {
 	var b bytes.Buffer
-	b.WriteString("# Faults of the fakes\n\nGenerated from the catalogue. `keyflow check --fault NAME` and `keyflow fake --fault NAME[@nth=N][,kid=KID][,operation=KIND]` set them.\n\n")
+	b.WriteString("# Faults of the fakes\n\nGenerated from the catalogue. `keyflow check --fault NAME` and `keyflow fake --fault NAME[@nth=N|every=N][,kid=KID][,operation=KIND]` set them.\n\n")
 	b.WriteString("| Name | What the fake does | Layer | Acts on | Detected by |\n|---|---|---|---|---|\n")
 	for _, f := range faultList() {
 		var checks []string

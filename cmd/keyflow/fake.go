@@ -47,7 +47,7 @@ The management URL answers GET /requests, /faults and /healthz, PUT and DELETE /
 	s := c.Flags()
 	s.StringVar(&f.addr, "addr", "", "`HOST:PORT` of the license server, a loopback address (default: a free port of 127.0.0.1)")
 	s.StringVar(&f.management, "management-addr", "", "`HOST:PORT` of the management endpoint (default: a free port of 127.0.0.1)")
-	s.StringArrayVar(&f.faults, "fault", nil, "`NAME[@nth=N][@kid=KID]` of a fault, see keyflow list faults; repeat for several")
+	s.StringArrayVar(&f.faults, "fault", nil, "`NAME[@SCOPE]` of a fault, SCOPE nth=N, every=N, kid=KID, operation=KIND with commas between, see keyflow list faults; repeat for several")
 	s.StringVar(&f.export, "export", "", "write authority and profile into this `DIR`")
 	s.StringVar(&f.authority, "authority", "", "use the authority of an earlier export in this `DIR`")
 	s.StringArrayVar(&f.asset, "asset", nil, "serve the keys of this asset: the `NAME` of an embedded one or a folder (default: all embedded ones)")

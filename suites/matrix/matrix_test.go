@@ -203,6 +203,12 @@ var notKilled = map[string]string{
 	"ep-authenticator-ignored": "no check asks for a token with a wrong authenticator: a provider may lock the account that it guesses at",
 }
 
+// forLoad are faults that checks are not run against, each with the reason.
+var forLoad = map[string]string{
+	"answer-after-3s": "slow, not wrong: it is for load with a shorter timeout; each check would take minutes",
+	"answer-twice":    "which request gets the second answer is a matter of time: load counts it, a check would be red now and then",
+}
+
 // tokenFaults are those of tokens that a token service issues, jwtFaults those of tokens that are made here. None changes
 // anything at a plain service.
 var (
@@ -269,6 +275,9 @@ func TestFaultsFailOnlyWhoNamesThem(t *testing.T) {
 	l := newLab(t)
 	for _, f := range fakes.Catalogue() {
 		t.Run(f.Name, func(t *testing.T) {
+			if why := forLoad[f.Name]; why != "" {
+				t.Skip(why)
+			}
 			named := 0
 			for _, at := range l.at(f) {
 				set(t, at.fake, f.Name)
