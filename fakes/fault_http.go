@@ -1,7 +1,6 @@
 package fakes
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"crypto/tls"
@@ -128,7 +127,7 @@ func sendHalf(w http.ResponseWriter, x *exchange, a answer) {
 }
 
 // sendTwice sends the whole answer and at once the same again, as a proxy with a broken retry does. A client that reuses the
-// connection takes the second one for the answer to its next request; that request is read, so that it counts, and gets none.
+// connection takes the second one for the answer to its next request; requests there are read, so that they count, and get none.
 func sendTwice(w http.ResponseWriter, x *exchange, a answer) {
 	conn, buffered, err := http.NewResponseController(w).Hijack()
 	if err != nil {
@@ -143,13 +142,20 @@ func sendTwice(w http.ResponseWriter, x *exchange, a answer) {
 	if _, err := conn.Write(append(text, text...)); err != nil {
 		return
 	}
-	next, err := http.ReadRequest(bufio.NewReader(io.LimitReader(buffered, x.server.maxBody)))
-	if err != nil {
-		return // the client noticed
+	for {
+		r, err := http.ReadRequest(buffered.Reader)
+		if err != nil {
+			return // the client noticed
+		}
+		_, err = io.Copy(io.Discard, io.LimitReader(r.Body, x.server.maxBody))
+		y := &exchange{server: x.server, now: x.server.clock.Now()}
+		y.record = Record{N: x.server.history.arrive(), Time: y.now.UTC(), Method: r.Method[:min(len(r.Method), maxMethod)]}
+		y.acted(faultTwice)
+		y.settle(Broken, 0, 0, "")
+		if err != nil {
+			return
+		}
 	}
-	y := &exchange{server: x.server, now: x.server.clock.Now()}
-	y.record = Record{N: x.server.history.arrive(), Time: y.now.UTC(), Method: next.Method[:min(len(next.Method), maxMethod)], System: x.record.System, Operation: x.record.Operation}
-	y.settle(Broken, 0, 0, "")
 }
 
 // text returns the answer as it goes over HTTP/1.1.
