@@ -30,8 +30,10 @@ const (
 	rootBits           = 3072
 	deviceBits         = 2048
 	defaultDevices     = 2
-	maxDevices         = 1000
 )
+
+// MaxDevices is the largest number of devices of each system that an authority has.
+const MaxDevices = 1000
 
 // Authority is a root of trust that the fakes trust and nobody else: for Widevine a root key, a license service, a device
 // model and devices, for PlayReady the same in its own terms (see playReadyAuthority), and for both a secret that the content
@@ -67,8 +69,8 @@ func NewAuthority(ctx context.Context, o AuthorityOptions) (*Authority, error) {
 	if o.Clock == nil {
 		o.Clock = drm.SystemClock
 	}
-	if o.Devices < 1 || o.Devices > maxDevices {
-		return nil, fmt.Errorf("make authority: %d devices, want 1 to %d", o.Devices, maxDevices)
+	if o.Devices < 1 || o.Devices > MaxDevices {
+		return nil, fmt.Errorf("make authority: %d devices, want 1 to %d", o.Devices, MaxDevices)
 	}
 	if o.RootBits != rootBits && o.RootBits != deviceBits {
 		return nil, fmt.Errorf("make authority: a root key of %d bits, want %d or %d", o.RootBits, deviceBits, rootBits)

@@ -92,8 +92,8 @@ func readManifest(dir string) (manifest, error) {
 	if m.Version != authorityVersion {
 		return manifest{}, fmt.Errorf("%s: version %d, want %d", path, m.Version, authorityVersion)
 	}
-	if m.Devices < 1 || m.Devices > maxDevices {
-		return manifest{}, fmt.Errorf("%s: %d devices, want 1 to %d", path, m.Devices, maxDevices)
+	if m.Devices < 1 || m.Devices > MaxDevices {
+		return manifest{}, fmt.Errorf("%s: %d devices, want 1 to %d", path, m.Devices, MaxDevices)
 	}
 	return m, nil
 }

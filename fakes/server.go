@@ -41,8 +41,11 @@ type Options struct {
 	// address are refused.
 	Addr           string
 	ManagementAddr string
-	// Authority is what the server trusts; nil: a fresh one with two devices.
+	// Authority is what the server trusts; nil: a fresh one.
 	Authority *Authority
+	// Devices is how many devices of each system a fresh authority has, 1 to 1000; 0 is 2. It takes some 60 ms of one core
+	// to make one.
+	Devices int
 	// Keys is the key store: content keys of 16 bytes.
 	Keys map[drm.KID]secret.Bytes
 	// DeriveKIDs are served with [Authority.ContentKey], unless Keys has them.
@@ -176,7 +179,7 @@ func newServer(ctx context.Context, o Options) (*Server, error) {
 		return nil, err
 	}
 	if o.Authority == nil {
-		a, err := NewAuthority(ctx, AuthorityOptions{Clock: o.Clock})
+		a, err := NewAuthority(ctx, AuthorityOptions{Devices: o.Devices, Clock: o.Clock})
 		if err != nil {
 			return nil, err
 		}

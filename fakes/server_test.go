@@ -172,3 +172,12 @@ func TestClock(t *testing.T) {
 	}
 	isTrue(t, c.Offset() == -fakes.MaxClockOffset)
 }
+
+// TestDevicesOfAFreshAuthority: as many of each system as were asked for.
+func TestDevicesOfAFreshAuthority(t *testing.T) {
+	t.Parallel()
+	s, err := fakes.Start(t.Context(), fakes.Options{Devices: 3})
+	must(t, err)
+	defer s.Close()
+	isTrue(t, len(s.Authority().Devices()) == 3 && len(s.Authority().PlayReadyDevices()) == 3)
+}

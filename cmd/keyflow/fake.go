@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -20,6 +21,7 @@ type fakeFlags struct {
 	assetKeys        string
 	anyKID           bool
 	playReady        []string
+	devices          int
 	seed             int64
 	quiet            bool
 }
@@ -54,6 +56,7 @@ The management URL answers GET /requests, /faults and /healthz, PUT and DELETE /
 	s.StringVar(&f.assetKeys, "asset-keys", "", "`FILE` with one KID:KEY (hex) a line to serve")
 	s.BoolVar(&f.anyKID, "any-kid", false, "serve every unknown KID with a key that follows from the authority")
 	s.StringSliceVar(&f.playReady, "playready", nil, "how PlayReady licenses are issued: "+playReadyHelp)
+	s.IntVar(&f.devices, "devices", 0, "`N` devices of each system in a fresh authority, up to 1000 (default 2)")
 	s.Int64Var(&f.seed, "seed", 0, "seed of the faults (default: random)")
 	s.BoolVar(&f.quiet, "quiet", false, "no line per request")
 	return c
@@ -92,7 +95,7 @@ func (a *app) fake(ctx context.Context, f *fakeFlags) error {
 }
 
 func (f *fakeFlags) options() (*fakes.Options, error) {
-	o := &fakes.Options{Addr: f.addr, ManagementAddr: f.management, AnyKID: f.anyKID, Seed: f.seed}
+	o := &fakes.Options{Addr: f.addr, ManagementAddr: f.management, AnyKID: f.anyKID, Devices: f.devices, Seed: f.seed}
 	var err error
 	if o.Faults, err = parseFaults(f.faults); err != nil {
 		return nil, err
@@ -108,7 +111,12 @@ func (f *fakeFlags) options() (*fakes.Options, error) {
 	if o.Keys, o.TrackLabels, err = keyStore(assets, f.assetKeys); err != nil {
 		return nil, err
 	}
-	if f.authority != "" {
+	switch {
+	case f.devices < 0 || f.devices > fakes.MaxDevices:
+		return nil, usage(fmt.Errorf("--devices %d is not between 1 and %d", f.devices, fakes.MaxDevices), "for example --devices 20")
+	case f.devices > 0 && f.authority != "":
+		return nil, usage(errors.New("--devices is for a fresh authority, and --authority names one"), "leave out one of the two")
+	case f.authority != "":
 		if o.Authority, err = fakes.ReadAuthority(f.authority); err != nil {
 			return nil, usage(err, "keyflow fake --export DIR writes an authority")
 		}

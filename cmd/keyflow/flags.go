@@ -27,6 +27,7 @@ type targetFlags struct {
 	insecure  bool
 	slow      bool
 	soak      int
+	devices   int
 	playReady []string
 	budget    int
 	out       string

@@ -205,7 +205,7 @@ func variantsOf(one party) ([]party, error) {
 
 // fakeOptions are those of the embedded fakes and of stand-ins.
 func (f *targetFlags) fakeOptions(s *setting, assets []*suites.Asset) (fakes.Options, error) {
-	o := fakes.Options{Authority: s.authority, Seed: s.seed}
+	o := fakes.Options{Authority: s.authority, Devices: f.devices, Seed: s.seed}
 	var err error
 	if o.Faults, err = parseFaults(f.faults); err != nil {
 		return o, err
