@@ -3,13 +3,12 @@ package main
 import (
 	"bytes"
 	"encoding/base64"
-	"encoding/xml"
 	"errors"
 	"fmt"
-	"io"
 	"regexp"
 	"strings"
 
+	"keyflow/drm/capture"
 	"keyflow/drm/playready/ecc"
 	"keyflow/drm/playready/soap"
 	"keyflow/drm/pssh"
@@ -36,61 +35,17 @@ var errCustomData = errors.New("CustomData: expected text, seen what makes the m
 
 const hintCustomData = "escape & and < in custom data as &amp; and &lt;, and send it in UTF-8"
 
-// maxHead is how far into an input the root element of a message may begin, in bytes.
-const maxHead = 4 << 10
-
 // messageKind recognises PlayReady messages by how they begin, in UTF-8 or UTF-16LE: a PlayReadyKeyMessage, a SOAP envelope around
 // a license challenge, a license response or a fault, and a license, raw or in base64. It is "" for anything else.
 func messageKind(data []byte) string {
-	head := beginning(data, maxHead)
-	switch root, _ := outline(head); {
-	case bytes.HasPrefix(data, []byte("XMR\x00")), strings.HasPrefix(head, "WE1S"):
+	if bytes.HasPrefix(data, []byte("XMR\x00")) || bytes.HasPrefix(bytes.TrimLeft(data, " \t\r\n"), []byte("WE1S")) {
 		return kindLicense
-	case root == "PlayReadyKeyMessage":
+	}
+	root, content := capture.Outline(data)
+	if root == "PlayReadyKeyMessage" {
 		return kindRequest
-	case root != "Envelope":
-		return ""
 	}
-	_, content := outline(beginning(data, 2*soap.MaxBody))
 	return map[string]string{"AcquireLicense": kindRequest, "AcquireLicenseResponse": kindResponse, "Fault": kindFault}[content]
-}
-
-// beginning decodes the first bytes of an input, an even number of them, so that UTF-16 is not cut within a character.
-func beginning(data []byte, most int) string {
-	text, err := soap.DecodeText(data[:min(len(data), most)&^1])
-	if err != nil {
-		return ""
-	}
-	return strings.TrimLeft(text, " \t\r\n")
-}
-
-// outline returns the local names of a document's root and, if that is an Envelope, of the first element in its Body; "" for what
-// the text does not reach. It looks at start and end tags alone: the message's parser is the one to judge.
-func outline(text string) (root, content string) {
-	d := xml.NewDecoder(strings.NewReader(text))
-	d.CharsetReader = func(_ string, r io.Reader) (io.Reader, error) { return r, nil }
-	depth, inBody := 0, false
-	for {
-		token, err := d.RawToken()
-		if err != nil {
-			return root, ""
-		}
-		switch t := token.(type) {
-		case xml.StartElement:
-			switch depth++; {
-			case depth == 1 && t.Name.Local != "Envelope":
-				return t.Name.Local, ""
-			case depth == 1:
-				root = t.Name.Local
-			case depth == 2:
-				inBody = t.Name.Local == "Body"
-			case depth == 3 && inBody:
-				return root, t.Name.Local
-			}
-		case xml.EndElement:
-			depth--
-		}
-	}
 }
 
 // inspectMessage shows a PlayReady message of a kind.
@@ -170,7 +125,7 @@ func unbase64(text string) ([]byte, error) {
 
 func (v *inspectedMessage) readRequest(text string) {
 	message := soap.KeyMessage{Challenge: []byte(text)}
-	if root, _ := outline(text); root != "Envelope" {
+	if root, _ := capture.Outline([]byte(text)); root != "Envelope" {
 		var err error
 		if message, err = soap.ParseKeyMessage([]byte(text)); err != nil {
 			v.problem(fmt.Errorf("PlayReadyKeyMessage: %w", err))
