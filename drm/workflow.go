@@ -2,6 +2,7 @@ package drm
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"keyflow/drm/secret"
@@ -73,16 +74,22 @@ type Platform interface {
 // Session is one key session: certificate, license, renewals, release. It is not safe for concurrent use.
 type Session interface {
 	// Request returns the next message to send: the kind asked for, or one that must go first (a browser's
-	// certificate request); callers loop until the kind matches.
+	// certificate request); callers loop until the kind matches. A renewal or a release is of the license that was
+	// processed last, whatever its policy says: whether it may be renewed is for the server to decide. It is an
+	// [ErrNoLicense] if there is none, and errors.ErrUnsupported in a system that has no such message.
 	Request(ctx context.Context, k Kind) (Message, error)
 	// Process takes the answer to the message id. What is wrong with the answer is in the observation's findings; an
 	// error is the harness's own fault or a misuse (unknown id, a message processed twice).
 	Process(ctx context.Context, id MessageID, body []byte) (*Observation, error)
 	// Licenses returns the licenses obtained so far: one per PlayReady license, each with its own policy; none after
-	// a fatal finding.
+	// a fatal finding. A renewal replaces a license's policy and start, a release takes the license away. The slice
+	// is not changed by later answers.
 	Licenses() []License
 	Close() error
 }
+
+// ErrNoLicense is wrapped by the errors of a renewal or a release in a session that holds no license.
+var ErrNoLicense = errors.New("the session holds no license: process the answer to a license request first")
 
 // Depth says how much of an answer is judged.
 type Depth int

@@ -37,7 +37,8 @@ type examination struct {
 	depth   drm.Depth
 	body    []byte
 	answer  Answer
-	keys    ladder.Keys
+	keys    ladder.Keys // that the answer is judged by
+	full    bool        // the answer to a renewal is a license of its own, authenticated by keys of its own
 }
 
 // record collects findings in the order in which they are met.
@@ -59,6 +60,7 @@ func examine(key secret.RSAKey, p pending, body []byte, depth drm.Depth) *examin
 	}
 	x.identification()
 	x.containers()
+	x.anyContentKey()
 	x.policy()
 	return x
 }
@@ -275,9 +277,14 @@ func (x *examination) policy() {
 	}
 }
 
-// license returns what a session may use of the answer: nothing after a fatal finding.
+// usable reports whether a session may use anything of the answer: nothing after a fatal finding.
+func (x *examination) usable() bool {
+	return x.answer.License != nil && !slices.ContainsFunc(x.findings, func(f drm.Finding) bool { return f.Fatal })
+}
+
+// license returns what a session may use of the answer.
 func (x *examination) license() (drm.License, bool) {
-	if x.answer.License == nil || slices.ContainsFunc(x.findings, func(f drm.Finding) bool { return f.Fatal }) {
+	if !x.usable() {
 		return drm.License{}, false
 	}
 	l := drm.License{

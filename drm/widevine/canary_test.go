@@ -12,6 +12,8 @@ import (
 
 	"keyflow/drm"
 	"keyflow/drm/secret"
+	"keyflow/drm/widevine/ladder"
+	"keyflow/drm/widevine/wire"
 )
 
 // TestNothingPrintsAKey prints all that a session handles in every way that output is made, and looks for the content
@@ -22,9 +24,17 @@ func TestNothingPrintsAKey(t *testing.T) {
 	s := openSession(t, p)
 	m, pendingOne := request(t, s), request(t, s)
 	contentKey, sessionKey := random(16), random(16)
-	body := answerWith(t, m.Body, sessionKey, contentKey, nil)
 	envelope, _ := parseRequest(t, m.Body)
 	keys := derive(t, sessionKey, envelope.GetMsg())
+	signingKey := secret.New(random(64))
+	body := answerWith(t, m.Body, sessionKey, contentKey, func(l *wire.License) {
+		c := &wire.License_KeyContainer{Iv: random(16), Type: wire.License_KeyContainer_SIGNING.Enum()}
+		var err error
+		if c.Key, err = ladder.WrapKey(keys.Encryption, c.Iv, signingKey); err != nil {
+			t.Fatal(err)
+		}
+		l.Key = append(l.Key, c)
+	})
 
 	vault := secret.NewVault()
 	add := func(name string, b secret.Bytes) {
@@ -37,6 +47,9 @@ func TestNothingPrintsAKey(t *testing.T) {
 	add("encryption-key", keys.Encryption)
 	add("server-key", keys.Server)
 	add("client-key", keys.Client)
+	add("signing-key", signingKey)
+	add("signing-server-half", secret.New(signingKey.Reveal()[:32]))
+	add("signing-client-half", secret.New(signingKey.Reveal()[32:]))
 	for _, part := range testKey(t).Parts() {
 		add("device-key", part)
 	}
@@ -48,10 +61,11 @@ func TestNothingPrintsAKey(t *testing.T) {
 		t.Fatalf("%v, %+v, %+v", err, o, verdict)
 	}
 	examined := examine(testKey(t), sent, body, drm.DepthFull)
+	renewing := renewal(t, s, drm.KindRenewal)
 	for name, held := range map[string]any{
 		"session": s, "platform": p, "identity": p.Identity(), "forged platform": p.WithForge(Forge{Key: testKey(t)}),
 		"answer": o.Detail, "answer by value": *o.Detail.(*Answer), "observation": o, "licenses": s.Licenses(),
-		"message": m, "pending": pendingOne, "verdict": verdict, "examination": examined, "keys": keys,
+		"message": m, "pending": pendingOne, "renewal": renewing, "holding": s.holdings[0], "existing": s.pending[renewing.ID], "verdict": verdict, "examination": examined, "keys": keys,
 	} {
 		out := printed(t, held)
 		if names := vault.Names(out); names != nil {

@@ -61,7 +61,6 @@ func (x *examination) containers() {
 		x.keyFinding(nil, ReasonSigningKeys, "at most one SIGNING container", fmt.Sprintf("%d", signing))
 	}
 	x.conflicts()
-	x.anyContentKey()
 }
 
 func (x *examination) container(c *Container) {

@@ -32,6 +32,19 @@ const (
 	ReasonUnknownDevice  drm.Reason = "unknown-device"         // a ticket of another device
 )
 
+// The reasons of findings about the answer to a renewal or a release (sheet widevine.md §10), besides those of any answer. What
+// the sheet calls uncertain is not fatal.
+const (
+	ReasonRenewalSession drm.Reason = "renewal-session-key" // a full license with a session key of its own
+	ReasonRenewalMAC     drm.Reason = "renewal-mac-key"     // signed with the derived key although a SIGNING container replaced it
+	ReasonSessionID      drm.Reason = "session-id"          // belongs to another session
+	ReasonVersion        drm.Reason = "license-version"     // not one more than the request's
+	ReasonRenewalKey     drm.Reason = "renewal-key"         // a content key differs from the license's
+	ReasonRenewalSigning drm.Reason = "renewal-signing-key" // a SIGNING container, which is not used
+	ReasonReleaseKeys    drm.Reason = "release-keys"        // content keys in the answer to a release
+	ReasonNeedsSession   drm.Reason = "needs-session"       // a stored request that only its own session can judge
+)
+
 // The reasons of findings about a service certificate (sheet widevine.md §5.2, §5.3), besides those of any answer.
 const (
 	ReasonCertificateForm        drm.Reason = "certificate-form"          // bare, unsigned, or copies that differ

@@ -35,6 +35,7 @@ type pending struct {
 	minted    time.Time
 	msg       []byte // the serialized LicenseRequest as sent: the derivation context
 	requestID []byte
+	existing  *existing // of a renewal or a release, else nil
 }
 
 type session struct {
@@ -43,10 +44,13 @@ type session struct {
 	options  drm.Options
 	pending  map[drm.MessageID]pending
 	licenses []drm.License
+	holdings []*holding // one for each license, in the same order
 	closed   bool
 }
 
-// Request returns a license request or a service certificate request. Other kinds wrap errors.ErrUnsupported.
+// Request returns a license request, a service certificate request, or the renewal or release of the license that was
+// processed last. Other kinds wrap errors.ErrUnsupported. Requests may be made before others are answered: each of several
+// renewals names the version that was processed last when it was made.
 func (s *session) Request(ctx context.Context, kind drm.Kind) (drm.Message, error) {
 	if err := ctx.Err(); err != nil {
 		return drm.Message{}, fmt.Errorf("make key request: %w", err)
@@ -65,6 +69,8 @@ func (s *session) Request(ctx context.Context, kind drm.Kind) (drm.Message, erro
 		kids = pssh.KIDs(s.box)
 	case drm.KindCertificate:
 		body, err = s.certificateRequest()
+	case drm.KindRenewal, drm.KindRelease:
+		body, p, err = s.buildExisting(kind, now)
 	default:
 		err = errors.ErrUnsupported
 	}
@@ -76,7 +82,7 @@ func (s *session) Request(ctx context.Context, kind drm.Kind) (drm.Message, erro
 	id := drm.MessageID(hex.EncodeToString(random(requestIDLen)))
 	s.pending[id] = p
 	return drm.Message{
-		ID: id, Kind: kind, Body: body, KIDs: kids,
+		ID: id, Kind: kind, Body: body, KIDs: kids, URL: p.renewalURL(),
 		Ticket: drm.Ticket{
 			System: drm.Widevine, Kind: kind, Device: s.platform.identity.Device(),
 			Minted: now, KIDs: kids,
@@ -119,21 +125,26 @@ func (s *session) build(now time.Time) ([]byte, pending, error) {
 	if forge.Request != nil {
 		forge.Request(request)
 	}
-	return s.seal(request)
+	return s.seal(request, s.sign)
+}
+
+// sign signs a license request with the device's key.
+func (s *session) sign(msg []byte) ([]byte, error) {
+	key := s.platform.identity.key
+	if forged := s.platform.forge.Key; forged.Public() != nil {
+		key = forged
+	}
+	return ladder.Sign(key.Reveal(), msg)
 }
 
 // seal serializes, signs and wraps a request. The request id is read back because a forged one may have been replaced.
-func (s *session) seal(request *wire.LicenseRequest) ([]byte, pending, error) {
+func (s *session) seal(request *wire.LicenseRequest, sign func(msg []byte) ([]byte, error)) ([]byte, pending, error) {
 	forge := s.platform.forge
 	msg, err := marshal(request)
 	if err != nil {
 		return nil, pending{}, err
 	}
-	key := s.platform.identity.key
-	if forge.Key.Public() != nil {
-		key = forge.Key
-	}
-	signature, err := ladder.Sign(key.Reveal(), msg)
+	signature, err := sign(msg)
 	if err != nil {
 		return nil, pending{}, err
 	}
@@ -192,20 +203,26 @@ func (s *session) Process(ctx context.Context, id drm.MessageID, body []byte) (*
 		o.Findings, o.Detail = x.findings, &x.answer
 		return o, nil
 	}
+	if p.existing != nil {
+		x := examineExisting(s.platform.identity.key, p, body)
+		s.advance(x)
+		o.Findings, o.Detail = x.findings, &x.answer
+		return o, nil
+	}
 	x := examine(s.platform.identity.key, p, body, drm.DepthFull)
 	if license, ok := x.license(); ok {
-		s.licenses = append(s.licenses, license)
+		s.licenses, s.holdings = append(s.licenses, license), append(s.holdings, x.holding(license))
 	}
 	o.Findings, o.Detail = x.findings, &x.answer
 	return o, nil
 }
 
-// Licenses returns the licenses of all answers without a fatal finding.
+// Licenses returns the licenses of all answers without a fatal finding, as they were renewed, without those released.
 func (s *session) Licenses() []drm.License { return s.licenses }
 
 // Close ends the session and forgets its keys.
 func (s *session) Close() error {
-	s.closed, s.licenses, s.pending = true, nil, nil
+	s.closed, s.licenses, s.holdings, s.pending = true, nil, nil, nil
 	return nil
 }
 

@@ -155,8 +155,11 @@ func TestRequestRefuses(t *testing.T) {
 	t.Parallel()
 	p := testPlatform(t)
 	s := openSession(t, p)
-	for _, kind := range []drm.Kind{drm.KindRenewal, drm.KindRelease, drm.KindAcknowledgement, "", "lease"} {
-		if _, err := s.Request(context.Background(), kind); !errors.Is(err, errors.ErrUnsupported) {
+	for kind, want := range map[drm.Kind]error{
+		drm.KindRenewal: drm.ErrNoLicense, drm.KindRelease: drm.ErrNoLicense,
+		drm.KindAcknowledgement: errors.ErrUnsupported, "": errors.ErrUnsupported, "lease": errors.ErrUnsupported,
+	} {
+		if _, err := s.Request(context.Background(), kind); !errors.Is(err, want) {
 			t.Errorf("kind %q: %v", kind, err)
 		}
 	}
