@@ -27,6 +27,7 @@ type exchange struct {
 	faults      []*armed                   // on for this request
 	record      Record
 	browser     browser
+	from        uint16 // the client's port: which connection it is
 	head        []byte // as the client wrote it, nil if that is not known
 }
 

@@ -13,7 +13,7 @@ func TestCatalogue(t *testing.T) {
 	t.Parallel()
 	form := regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
 	seen := make(map[string]bool)
-	total := len(protocolFaults) + len(privacyFaults) + len(connectionFaults) + len(transportFaults) + len(certificateFaults) + len(providerScopes) + len(allPlayReadyFaults())
+	total := len(protocolFaults) + len(privacyFaults) + len(renewalFaults) + len(connectionFaults) + len(transportFaults) + len(certificateFaults) + len(providerScopes) + len(allPlayReadyFaults())
 	for _, f := range fakes.Catalogue() {
 		if !form.MatchString(f.Name) || seen[f.Name] || f.Description == "" || f.Layer == "" {
 			t.Errorf("%+v", f)
@@ -24,6 +24,9 @@ func TestCatalogue(t *testing.T) {
 		_, private := privacyFaults[f.Name]
 		if license || private {
 			tested = f.Layer == fakes.Protocol && f.System == drm.Widevine && f.Operation == drm.KindLicense
+		}
+		if c, ok := renewalFaults[f.Name]; ok {
+			tested = f.Layer == fakes.Protocol && f.System == drm.Widevine && f.Operation == c.operation
 		}
 		if _, ok := certificateFaults[f.Name]; ok {
 			tested = f.Layer == fakes.Protocol && f.System == drm.Widevine && f.Operation == drm.KindCertificate

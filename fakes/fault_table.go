@@ -78,13 +78,15 @@ type definition struct {
 	// spoil alters a license that is about to be sealed. It reports whether there was anything to alter. scope is the
 	// KID that the setting names, nil for all.
 	spoil func(x *exchange, g *grant, scope *drm.KID) bool
+	// spoilSuccessor is that of the answer to a renewal or a release.
+	spoilSuccessor func(x *exchange, s *successor) bool
 	// spoilResponse is that of a PlayReady response.
 	spoilResponse func(x *exchange, g *playReadyResponse, scope *drm.KID) bool
 }
 
 // definitions is the one table of all faults, in the order in which they act.
 func definitions() []definition {
-	return slices.Concat(connectionFaults(), transportFaults(), certificateFaults(), providerFaults(), gateFaults(), licenseFaults(), playReadyFaults())
+	return slices.Concat(connectionFaults(), transportFaults(), certificateFaults(), providerFaults(), gateFaults(), licenseFaults(), renewalFaults(), playReadyFaults())
 }
 
 func connectionFaults() []definition {

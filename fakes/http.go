@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
@@ -28,7 +29,7 @@ const (
 // serveProtocol answers one request to the protocol address. It reads the request as a whole first: which faults are on
 // depends on what is asked for.
 func (s *Server) serveProtocol(w http.ResponseWriter, r *http.Request) {
-	x := &exchange{server: s, now: s.clock.Now(), head: headOf(r)}
+	x := &exchange{server: s, now: s.clock.Now(), head: headOf(r), from: portOf(r.RemoteAddr)}
 	x.record = Record{N: s.history.arrive(), Time: x.now.UTC(), Method: r.Method[:min(len(r.Method), maxMethod)]}
 	s.role.enter(r)
 	refused := s.receive(w, r, x)
@@ -106,7 +107,7 @@ func (s *Server) receive(w http.ResponseWriter, r *http.Request, x *exchange) *r
 	x.request = readRequest(body)
 	x.record.Operation = x.request.operation
 	x.record.KIDs = x.request.content.kids
-	x.record.RequestID = shortHex(x.request.message.GetContentId().GetWidevinePsshData().GetRequestId())
+	x.record.RequestID = shortHex(x.request.requestID())
 	return nil
 }
 
@@ -139,6 +140,12 @@ func hostOf(r *http.Request) string {
 		return addr.String()
 	}
 	return r.Host
+}
+
+// portOf returns the port of an address, 0 if it has none.
+func portOf(address string) uint16 {
+	from, _ := netip.ParseAddrPort(address) // a handler of the caller's own may have any
+	return from.Port()
 }
 
 // urlOf returns what the client asked for, without the query.

@@ -32,13 +32,15 @@ type grant struct {
 	requestID  []byte
 	sessionID  []byte
 	kind       wire.LicenseType
-	policy     *wire.License_Policy
-	start      int64        // Unix seconds
-	scheme     *uint32      // four-character code in big-endian order, nil: not stated
-	signing    secret.Bytes // 64 bytes in a renewable license, else empty
+	terms      drm.Policy           // that policy grants
+	policy     *wire.License_Policy //
+	start      int64                // Unix seconds
+	scheme     *uint32              // four-character code in big-endian order, nil: not stated
+	signing    secret.Bytes         // 64 bytes in a renewable license, else empty
 	signingIV  []byte
 	keys       []grantedKey
 	sessionKey secret.Bytes
+	derived    ladder.Keys // once it is sealed
 	envelope   wire.SignedMessage_Type
 	clientMAC  bool // faults from here on
 	oaepSHA256 bool
@@ -71,6 +73,7 @@ func (g *grant) seal() ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("seal license: %w", err)
 	}
+	g.derived = keys
 	license, err := g.license(keys.Encryption)
 	if err != nil {
 		return nil, fmt.Errorf("seal license: %w", err)

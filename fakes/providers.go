@@ -144,7 +144,7 @@ func (x *exchange) policyOf(keys []grantedKey) drm.Policy {
 	if x.entitlement != nil && x.entitlement.policy != nil {
 		x.entitlement.policy(&p)
 	}
-	return p
+	return x.server.widevine.settle(p)
 }
 
 // plainRole is a license server without authorization.

@@ -55,8 +55,8 @@ func TestRefusals(t *testing.T) {
 		"type 2":            {withType(2).make(t).body, 400, "message-type", 0},
 		"type 10":           {withType(10).make(t).body, 400, "message-type", 0},
 		"type 99":           {withType(99).make(t).body, 400, "message-type", 0},
-		"renewal":           {ofType(2).make(t).body, 403, "not-renewable", 0},
-		"release":           {ofType(3).make(t).body, 403, "not-renewable", 0},
+		"renewal of pssh":   {ofType(2).make(t).body, 400, "content-id", 0},
+		"release of pssh":   {ofType(3).make(t).body, 400, "content-id", 0},
 		"request type 9":    {ofType(9).make(t).body, 400, "request-type", 0},
 		"no client id":      {client(func(m *wire.LicenseRequest) { m.ClientId = nil }).make(t).body, 400, "client-id", 0},
 		"encrypted client id": {client(func(m *wire.LicenseRequest) {

@@ -1,8 +1,8 @@
 // Package fakes is license servers on loopback that speak the real protocols byte for byte, verify what a real one
 // verifies, and are wrong on request: [Catalogue] lists the faults that can be set.
 //
-// [Start] serves the Widevine license service of sheet widevine.md §15: service certificates, and licenses for requests
-// with the client id in the clear or encrypted; the PlayReady license service of sheet playready.md §11; and beside them a
+// [Start] serves the Widevine license service of sheet widevine.md §15: service certificates, licenses for requests
+// with the client id in the clear or encrypted, and the renewal and release of those that may be renewed; the PlayReady license service of sheet playready.md §11; and beside them a
 // stand-in for ExpressPlay's, see [ExpressPlay]. [StartStandIn] has those for other providers. It trusts the devices of an [Authority] and nobody else. Every request ends up in a history, which the management
 // address shows, see [Server.ManagementURL]. Nothing here is meant to be reached from another machine, and no address
 // but a loopback one is served.
@@ -61,6 +61,8 @@ type Options struct {
 	Tracks map[drm.KID]Track
 	// Policy is that of every license unless its tracks have their own; nil: playback is allowed, for two hours from the license's start.
 	Policy *drm.Policy
+	// Widevine is how the Widevine license service is set up.
+	Widevine WidevineOptions
 	// PlayReady is how the PlayReady license service is set up.
 	PlayReady PlayReadyOptions
 	// ExpressPlay is the stand-in for that provider's services, which every server has beside its plain license service.
@@ -106,6 +108,9 @@ type Server struct {
 	history *history
 	chains  *chainCache[*chain.Certificate]
 	spoilt  spoiltCertificates
+
+	widevine                WidevineOptions
+	sessions, finalSessions *sessions // of licenses that can be renewed, and that can't
 
 	playReady       PlayReadyOptions
 	playReadyChains *chainCache[playReadyDevice]
@@ -193,6 +198,7 @@ func newServer(ctx context.Context, o Options) (*Server, error) {
 		chains: newWidevineChains(o.Authority), playReadyChains: newPlayReadyChains(o.Authority), instead: replacements(),
 		spoilt: newSpoiltCertificates(o.Authority), stopped: make(chan struct{}),
 		customer: o.ExpressPlay.customer(o.Authority), tokens: newTokenKeys(o.Authority),
+		widevine: o.Widevine, sessions: newSessions(maxSessions), finalSessions: newSessions(maxFinalSessions),
 		playReady: o.PlayReady, revoked: bcert.Revoked(o.Authority.playReady.revocations),
 	}
 	for _, kid := range o.DeriveKIDs {

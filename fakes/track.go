@@ -88,6 +88,7 @@ func (s *Server) policyOf(keys []grantedKey) drm.Policy {
 		if t := s.tracks[k.kid]; t.Policy != nil {
 			own = *t.Policy
 		}
+		own = s.widevine.applyTo(own)
 		if i == 0 {
 			p = own
 			continue

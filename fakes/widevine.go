@@ -25,7 +25,7 @@ const (
 	reasonMessageType    drm.Reason = "message-type"         // 400: not a request
 	reasonRequestType    drm.Reason = "request-type"         // 400: none of NEW, RENEWAL, RELEASE
 	reasonNoCertificate  drm.Reason = "certificate-not-held" // 400: service certificate asked for, by a fault
-	reasonNotRenewable   drm.Reason = "not-renewable"        // 403: renewal or release
+	reasonNotRenewable   drm.Reason = "not-renewable"        // 403: renewal or release, see renewal.go for others of these
 	reasonClientID       drm.Reason = "client-id"            // 400: not exactly one, or no device certificate
 	reasonEncryptedID    drm.Reason = "encrypted-client-id"  // 400: for another service, not to be decrypted or read
 	reasonChain          drm.Reason = "certificate-chain"    // 403, in-band error 1
@@ -88,15 +88,23 @@ func readRequest(body []byte) request {
 	return r
 }
 
+// requestID returns the request_id that the request has, or that of the license that it names.
+func (r request) requestID() []byte {
+	id := r.message.GetContentId()
+	if existing := id.GetExistingLicense(); existing != nil {
+		return existing.GetLicenseId().GetRequestId()
+	}
+	return id.GetWidevinePsshData().GetRequestId()
+}
+
 func operationOf(m *wire.LicenseRequest) (drm.Kind, *refusal) {
-	notRenewable := refuse(http.StatusForbidden, reasonNotRenewable, "the license is not renewable")
 	switch m.GetType() {
 	case wire.LicenseRequest_NEW:
 		return drm.KindLicense, nil
 	case wire.LicenseRequest_RENEWAL:
-		return drm.KindRenewal, notRenewable
+		return drm.KindRenewal, nil
 	case wire.LicenseRequest_RELEASE:
-		return drm.KindRelease, notRenewable
+		return drm.KindRelease, nil
 	}
 	return "", refuse(http.StatusBadRequest, reasonRequestType, fmt.Sprintf("request type %d is not known", m.GetType()))
 }
@@ -173,6 +181,8 @@ func (x *exchange) widevine() ([]byte, *refusal) {
 		return nil, x.request.refusal
 	case x.request.operation == drm.KindCertificate:
 		return x.serviceCertificate()
+	case x.request.operation != drm.KindLicense:
+		return x.existing()
 	}
 	return x.license()
 }
@@ -196,6 +206,7 @@ func (x *exchange) license() ([]byte, *refusal) {
 	if err != nil {
 		return nil, refuse(http.StatusInternalServerError, reasonInternal, "the license could not be made")
 	}
+	x.keep(g)
 	return body, nil
 }
 
@@ -258,6 +269,7 @@ func (x *exchange) newGrant(device *chain.Certificate, keys []grantedKey) *grant
 		requestID:  asked.GetRequestId(),
 		sessionID:  random(sessionIDLen),
 		kind:       kind,
+		terms:      policy,
 		policy:     policyFor(policy, kind),
 		start:      x.startTime(),
 		scheme:     x.request.content.scheme,

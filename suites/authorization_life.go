@@ -62,14 +62,14 @@ func (e *Env) shortLife(life, age time.Duration, seen string) {
 // lifeGoesBy judges tokens of a token service: it waits, see [Env.passUntil].
 func (e *Env) lifeGoesBy(life time.Duration, lease *provider.Lease) {
 	late := life * 9 / 10
-	restore := e.passUntil(lease.Expires.Add(late - life))
+	restore := e.passUntil(lease.Expires.Add(late-life), forToken)
 	x := e.askWith("send a token shortly before its end", lease, nil)
 	restore()
 	if !x.Granted() {
 		e.shortLife(life, late, fmt.Sprintf("HTTP %d without a license", x.Status))
 	}
 	lease = e.takeLease(e.firstNeed())
-	defer e.passUntil(lease.Expires.Add(expiryMargin))()
+	defer e.passUntil(lease.Expires.Add(expiryMargin), forToken)()
 	e.refuseForToken(provider.ScenarioTokenExpired, lease)
 	e.Note("granted %v after it was made, refused %v after its end", late, expiryMargin)
 }

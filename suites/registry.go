@@ -15,7 +15,7 @@ import (
 )
 
 // SetVersion is the version of the requirement set; it changes when a check is added, dropped or changes its level.
-const SetVersion = "0.6"
+const SetVersion = "0.7"
 
 // All returns every check, sorted by id.
 func All() []Check {
@@ -27,7 +27,7 @@ func All() []Check {
 // widevineChecks fills in what all Widevine checks share: the system, the target's scope, and a trusted device.
 func widevineChecks() []Check {
 	checks := slices.Concat(widevineCertificate(), widevineLicense(), widevineKeys(), widevinePSSH(), widevinePrivacy(),
-		widevineSignature(), widevinePolicy(), widevineToken())
+		widevineSignature(), widevinePolicy(), widevineToken(), widevineRenewal(), widevineRelease())
 	for i := range checks {
 		c := &checks[i]
 		c.System, c.Scope = drm.Widevine, ScopeTarget

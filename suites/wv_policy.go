@@ -17,5 +17,12 @@ func widevinePolicy() []Check {
 			x := Require(e, HaveParsed)
 			e.FailOn(x.Observation, widevine.ReasonCannotPlay)
 		},
+	}, {
+		ID: "WV-POL-04", Title: "A renewable license ends, is to be renewed before that, and says how often to try",
+		Level: reports.Should, Source: "schema, practice; sheet widevine.md §18, §9",
+		Why:   "A license that is renewed after its end stops playback each time; without a pause between attempts clients flood the service.",
+		Hint:  "Are the durations in seconds, and does the renewal delay fit the license's duration?",
+		Kills: []Kill{{"wv-renewal-delay-after-expiry", reports.Warn, reasonRenewalTimes}},
+		Run:   renewalTimes,
 	}}
 }

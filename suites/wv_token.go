@@ -119,26 +119,29 @@ func expiredToken(e *Env) {
 	if lease.Expires.IsZero() {
 		e.NotApplicable("the profile's tokens have no ttl: they do not expire")
 	}
-	defer e.passUntil(lease.Expires.Add(expiryMargin))()
+	defer e.passUntil(lease.Expires.Add(expiryMargin), forToken)()
 	e.refuseLease("token_expired", lease)
 }
 
-// passUntil lets time pass: that of a fake at once, real time only with --slow. The function it returns takes a fake's clock
-// back.
-func (e *Env) passUntil(end time.Time) (restore func()) {
+// forToken is what checks of a token's end wait for.
+const forToken = "for a token to expire"
+
+// passUntil lets time pass: that of a fake at once, real time only with --slow. what is what the check waits for. The function it
+// returns takes a fake's clock back.
+func (e *Env) passUntil(end time.Time, what string) (restore func()) {
 	wait := end.Sub(e.clock().Now())
 	switch {
 	case e.Advance != nil:
 		e.Advance(wait)
 		return func() { e.Advance(-wait) }
 	case !e.Slow:
-		e.end(reports.Excluded, "slow", fmt.Sprintf("waits %v for a token to expire: run it with --slow", wait.Round(time.Second)))
+		e.end(reports.Excluded, "slow", fmt.Sprintf("waits %v %s: run it with --slow", wait.Round(time.Second), what))
 	case wait > maxWait:
 		e.Unverifiable("slow", fmt.Sprintf("the token lives %v, longer than the %v that a check may wait", wait.Round(time.Second), maxWait),
 			"ask the provider for tokens with a shorter life")
 	}
 	if err := drm.Sleep(e.Context, wait); err != nil {
-		e.block("wait for a token to expire", err)
+		e.block("wait "+what, err)
 	}
 	return func() {}
 }

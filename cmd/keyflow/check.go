@@ -33,6 +33,7 @@ Exit codes: 0 the selected checks passed, 1 a MUST failed, 2 usage or configurat
 4 the server cannot be reached, 5 incomplete: interrupted, unverifiable, or blocked by nothing red.`,
 		Example: `  keyflow check
   keyflow check --system playready
+  keyflow check --system widevine --widevine renewable
   keyflow check --id 'WV-KEY-*'
   keyflow check --label 'MUST && SIG'
   keyflow check --fault wv-keys-swapped

@@ -20,6 +20,7 @@ type fakeFlags struct {
 	asset            []string
 	assetKeys        string
 	anyKID           bool
+	widevine         []string
 	playReady        []string
 	devices          int
 	seed             int64
@@ -55,6 +56,7 @@ The management URL answers GET /requests, /faults and /healthz, PUT and DELETE /
 	s.StringArrayVar(&f.asset, "asset", nil, "serve the keys of this asset: the `NAME` of an embedded one or a folder (default: all embedded ones)")
 	s.StringVar(&f.assetKeys, "asset-keys", "", "`FILE` with one KID:KEY (hex) a line to serve")
 	s.BoolVar(&f.anyKID, "any-kid", false, "serve every unknown KID with a key that follows from the authority")
+	s.StringSliceVar(&f.widevine, "widevine", nil, "how Widevine licenses are issued: "+widevineHelp)
 	s.StringSliceVar(&f.playReady, "playready", nil, "how PlayReady licenses are issued: "+playReadyHelp)
 	s.IntVar(&f.devices, "devices", 0, "`N` devices of each system in a fresh authority, up to 1000 (default 2)")
 	s.Int64Var(&f.seed, "seed", 0, "seed of the faults (default: random)")
@@ -100,7 +102,7 @@ func (f *fakeFlags) options() (*fakes.Options, error) {
 	if o.Faults, err = parseFaults(f.faults); err != nil {
 		return nil, err
 	}
-	if o.PlayReady, err = playReadyOptions(f.playReady); err != nil {
+	if o.Widevine, o.PlayReady, err = issueOptions(f.widevine, f.playReady); err != nil {
 		return nil, err
 	}
 	target := targetFlags{asset: f.asset}

@@ -28,6 +28,7 @@ type targetFlags struct {
 	slow      bool
 	soak      int
 	devices   int
+	widevine  []string
 	playReady []string
 	budget    int
 	out       string
@@ -46,6 +47,7 @@ func (f *targetFlags) register(c *cobra.Command, command string) {
 	s.StringVar(&f.authority, "authority", "", "`DIR` with the authority that keyflow fake --export wrote")
 	s.StringVar(&f.identity, "identity", "", "`DIR` with the device that the vendor issued to you: client_id.bin (client id blob) and private_key.pem for Widevine; certificate_chain.bin, signing_key.pem and encryption_key.pem for PlayReady")
 	s.StringArrayVar(&f.faults, "fault", nil, "`NAME` of a fault of the embedded fakes or the stand-in, see keyflow list faults; repeat for several")
+	s.StringSliceVar(&f.widevine, "widevine", nil, "how the embedded Widevine fake issues licenses: "+widevineHelp)
 	s.StringSliceVar(&f.playReady, "playready", nil, "how the embedded PlayReady fake issues licenses: "+playReadyHelp)
 	s.StringToStringVar(&f.vars, "var", nil, "`NAME=VALUE` of a variable of the profile that is no secret, see keyflow list profiles; repeat for several")
 	s.BoolVar(&f.allowExec, "allow-exec", false, "allow the profile's tokens of source command to run their programs")

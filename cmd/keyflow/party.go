@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -14,7 +13,6 @@ import (
 	"strings"
 
 	"keyflow/drm"
-	"keyflow/drm/nearest"
 	"keyflow/drm/provider"
 	"keyflow/fakes"
 	"keyflow/fixtures"
@@ -210,7 +208,7 @@ func (f *targetFlags) fakeOptions(s *setting, assets []*suites.Asset) (fakes.Opt
 	if o.Faults, err = parseFaults(f.faults); err != nil {
 		return o, err
 	}
-	if o.PlayReady, err = playReadyOptions(f.playReady); err != nil {
+	if o.Widevine, o.PlayReady, err = issueOptions(f.widevine, f.playReady); err != nil {
 		return o, err
 	}
 	if o.Keys, o.TrackLabels, err = keyStore(assets, f.assetKeys); err != nil {
@@ -252,25 +250,6 @@ func (f *targetFlags) wants(s drm.System) bool { return f.system == "" || f.syst
 func (s *setting) adopt(fake *fakes.Server) {
 	s.authority = fake.Authority()
 	fake.AddTo(s.vault)
-}
-
-const playReadyHelp = "persistent, sign-all, acknowledgements, revocation-info, strict-versions; several with commas"
-
-// playReadyOptions reads --playready.
-func playReadyOptions(words []string) (fakes.PlayReadyOptions, error) {
-	var o fakes.PlayReadyOptions
-	options := map[string]*bool{
-		"persistent": &o.Persistent, "sign-all": &o.SignAll, "acknowledgements": &o.Acknowledgements,
-		"revocation-info": &o.RevocationInfo, "strict-versions": &o.StrictVersions,
-	}
-	for _, word := range words {
-		option, known := options[word]
-		if !known {
-			return o, usage(fmt.Errorf("--playready %q: %s", word, nearest.Hint(word, slices.Sorted(maps.Keys(options)))), "known are "+playReadyHelp)
-		}
-		*option = true
-	}
-	return o, nil
 }
 
 func parseFaults(names []string) ([]fakes.Setting, error) {

@@ -103,6 +103,8 @@ func (f *targetFlags) consistent() error {
 		return usage(errors.New("--identity is for a real server: a stand-in trusts the devices of its own authority"), "leave out --identity or --stand-in")
 	case real && len(f.faults) > 0:
 		return usage(errors.New("--fault is for the embedded fakes and --stand-in, not for a real server"), "start a fake with the fault in another process: keyflow fake --fault NAME --export DIR")
+	case real && len(f.widevine) > 0:
+		return usage(errors.New("--widevine is for the embedded fakes and --stand-in, not for a real server"), "start a fake of that kind in another process: keyflow fake --widevine NAME --export DIR")
 	case real && len(f.playReady) > 0:
 		return usage(errors.New("--playready is for the embedded fakes and --stand-in, not for a real server"), "start a fake of that kind in another process: keyflow fake --playready NAME --export DIR")
 	case f.devices < 0 || f.devices > fakes.MaxDevices:

@@ -122,6 +122,54 @@ func FuzzSignedAnswer(f *testing.F) {
 	})
 }
 
+// FuzzRenewedAnswer: the server is who it should be, but what it signs is anything: no answer moves the session to another one, or to
+// another content key, without a finding.
+func FuzzRenewedAnswer(f *testing.F) {
+	f.Add(unhex(f, vectorRenewed))
+	l := new(wire.License)
+	if err := proto.Unmarshal(unhex(f, vectorRenewed), l); err != nil {
+		f.Fatal(err)
+	}
+	withSigning(f)(l)
+	l.Key = append(l.Key, contentContainer(f, vectorKeys(f), vectorKID, vectorKey), contentContainer(f, vectorKeys(f), vectorKID, make([]byte, 16)))
+	f.Add(serialize(f, l))
+	f.Add(unhex(f, vectorLicense))
+	f.Add([]byte{})
+	key := fuzzKey(f)
+	p := vectorPending(f)
+	x := examine(key, p, serialize(f, fuzzAnswer(f)), drm.DepthFull)
+	license, ok := x.license()
+	if !ok {
+		f.Fatal(x.findings)
+	}
+	h := x.holding(license)
+	f.Fuzz(func(t *testing.T, msg []byte) {
+		for _, kind := range []drm.Kind{drm.KindRenewal, drm.KindRelease} {
+			copied := *h
+			sent := pending{kind: kind, requestID: p.requestID, existing: &existing{holding: &copied, id: h.id, keys: h.keys}}
+			s := &session{licenses: []drm.License{license}, holdings: []*holding{&copied}}
+			x := examineExisting(key, sent, serialize(t, &wire.SignedMessage{
+				Type: wire.SignedMessage_LICENSE.Enum(), Msg: msg, Signature: ladder.MAC(h.keys.server, nil, msg),
+			}))
+			for _, finding := range x.findings {
+				if finding.Reason == "" || finding.Step == "" || finding.Expected == "" || finding.Seen == "" {
+					t.Errorf("finding is not complete: %+v", finding)
+				}
+			}
+			s.advance(x)
+			if kind == drm.KindRelease {
+				continue
+			}
+			if !bytes.Equal(copied.id.GetSessionId(), h.id.GetSessionId()) || !bytes.Equal(copied.id.GetRequestId(), h.id.GetRequestId()) {
+				t.Errorf("the session moved to %v", copied.id)
+			}
+			if !s.licenses[0].Keys[0].Key.Equal(secret.New(vectorKey)) {
+				t.Error("the content key changed")
+			}
+		}
+	})
+}
+
 // TestFuzzDevice keeps the device of the fuzz targets in step with vector T8.
 func TestFuzzDevice(t *testing.T) {
 	t.Parallel()

@@ -119,10 +119,11 @@ func (x *examination) existingContainers() {
 		if c.signing() && !x.full {
 			x.keyFinding(&c, ReasonRenewalSigning, "no SIGNING container", "one, which is not used")
 		}
-		t, present := c.Type()
-		content := present && t == wire.License_KeyContainer_CONTENT
-		if content && x.pending.kind == drm.KindRelease {
-			x.keyFinding(&c, ReasonReleaseKeys, "no content key in the answer to a release", "one")
+		if x.pending.kind == drm.KindRelease {
+			if t, present := c.Type(); present && t == wire.License_KeyContainer_CONTENT {
+				x.keyFinding(&c, ReasonReleaseKeys, "no content key in the answer to a release", "one")
+			}
+			continue
 		}
 		if key, ok := c.contentKey(); ok && x.changes(key) {
 			x.findings = append(x.findings, drm.Finding{

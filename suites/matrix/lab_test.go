@@ -48,6 +48,14 @@ func startPersistent(t *testing.T) (*fakes.Server, *suites.Target) {
 	return fake, target
 }
 
+// startRenewable starts a fake whose Widevine licenses may be renewed.
+func startRenewable(t *testing.T) (*fakes.Server, *suites.Target) {
+	t.Helper()
+	fake, target := matrix.StartWidevineWith(t, asset, fakes.WidevineOptions{Renewable: true})
+	target.Client, target.Patience, target.Soak = suites.NewClient(suites.RequestTimeout), nil, shortSoak
+	return fake, target
+}
+
 // startTokens starts the fakes behind ExpressPlay's host names, for checks of tokens.
 func startTokens(t *testing.T, variant string) (*fakes.Server, *suites.Target) {
 	t.Helper()
@@ -77,7 +85,7 @@ func set(t *testing.T, fake *fakes.Server, fault string) {
 
 // lab is all that checks are run on, each as it was started.
 type lab struct {
-	plain, ctr, cbc, stored, tokens, header, prTokens, prQuery, jwt, once, microsoft, google served
+	plain, renewing, ctr, cbc, stored, tokens, header, prTokens, prQuery, jwt, once, microsoft, google served
 }
 
 // served is a target and the fake that serves it.
@@ -98,6 +106,7 @@ func newLab(t *testing.T) *lab {
 		return func(fake *fakes.Server, target *suites.Target) { at(s, fake, target) }
 	}
 	at2(&l.plain)(start(t))
+	at2(&l.renewing)(startRenewable(t))
 	at2(&l.ctr)(startPlayReady(t, asset))
 	at2(&l.cbc)(startPlayReady(t, cbcs))
 	at2(&l.stored)(startPersistent(t))
@@ -143,6 +152,8 @@ func (l *lab) where(c suites.Check, fault string) []served {
 		return []served{l.cbc}
 	case slices.Contains(stored, c.ID):
 		return []served{l.stored}
+	case ofRenewable(c.ID):
+		return []served{l.renewing}
 	case c.System == drm.PlayReady:
 		return []served{l.ctr}
 	}

@@ -34,6 +34,14 @@ var stored = []string{"PR-NON-03", "PR-RSP-01", "PR-RSP-02", "PR-RSP-03", "PR-AC
 // inMemory are the checks of licenses that stay in memory.
 var inMemory = []string{"PR-NON-01", "PR-NON-02"}
 
+// final is the check of licenses that may not be renewed.
+const final = "WV-RNW-05"
+
+// ofRenewable reports whether a check is of licenses that may be renewed.
+func ofRenewable(id string) bool {
+	return id == "WV-POL-04" || strings.HasPrefix(id, "WV-RNW-") && id != final || strings.HasPrefix(id, "WV-REL-")
+}
+
 // of returns the checks for targets of a system.
 func of(s drm.System) []suites.Check {
 	return slices.DeleteFunc(suites.All(), func(c suites.Check) bool { return !c.For(s) })
@@ -80,7 +88,8 @@ func TestCleanRun(t *testing.T) {
 	_, ctr := startPlayReady(t, asset)
 	_, cbc := startPlayReady(t, cbcs)
 	_, persistent := startPersistent(t)
-	targets := []*suites.Target{plain, ctr, cbc, persistent}
+	_, renewing := startRenewable(t)
+	targets := []*suites.Target{plain, renewing, ctr, cbc, persistent}
 	for _, v := range variants {
 		_, tokens := startTokens(t, v)
 		targets = append(targets, tokens)
@@ -101,6 +110,7 @@ func TestCleanRun(t *testing.T) {
 				c.ID == "PR-POL-09" && !stores && !target.Profile.TakesToken(),
 				strings.HasPrefix(c.ID, "PR-ACK") && target != persistent,
 				slices.Contains(inMemory, c.ID) && stores,
+				ofRenewable(c.ID) && target != renewing, c.ID == final && target == renewing,
 				target.Profile.PerKID() && slices.Contains([]string{"PR-KID-03", "PR-KID-04", "PR-NON-02"}, c.ID),
 				limited[c.ID] && target.Profile.TakesToken() && target.Variant != "rental":
 				want = reports.NotApplicable
@@ -245,12 +255,19 @@ func (l *lab) at(f fakes.Fault) []served {
 		return []served{l.ctr, l.cbc, l.stored}
 	case slices.Contains(promiseFaults, f.Name):
 		return []served{l.google}
+	case ofRenewals(f):
+		return []served{l.plain, l.renewing}
 	case f.System == drm.Widevine:
 		return []served{l.plain}
 	case f.Layer == fakes.HTTP:
 		return []served{l.plain, l.ctr, l.header, l.prTokens}
 	}
 	return []served{l.plain, l.ctr}
+}
+
+// ofRenewals reports whether a fault is one of renewable licenses, or of what is sent for them.
+func ofRenewals(f fakes.Fault) bool {
+	return f.Operation == drm.KindRenewal || f.Operation == drm.KindRelease || f.Name == "wv-renewal-delay-after-expiry"
 }
 
 var (

@@ -28,7 +28,14 @@ var authority = sync.OnceValues(func() (*fakes.Authority, error) {
 // it with a target that points at it. Both end with the test.
 func Start(tb testing.TB, asset string, faults ...string) (*fakes.Server, *suites.Target) {
 	tb.Helper()
+	return StartWidevineWith(tb, asset, fakes.WidevineOptions{}, faults...)
+}
+
+// StartWidevineWith is [Start] with options of the Widevine service.
+func StartWidevineWith(tb testing.TB, asset string, o fakes.WidevineOptions, faults ...string) (*fakes.Server, *suites.Target) {
+	tb.Helper()
 	loaded, options := prepare(tb, asset, faults)
+	options.Widevine = o
 	// The test's own context ends before its cleanups, which would cut off what they still ask of the fake.
 	fake, err := fakes.Start(context.WithoutCancel(tb.Context()), options)
 	if err != nil {
