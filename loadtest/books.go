@@ -74,7 +74,7 @@ func (b *books) record(f *flight) {
 	due := b.plan.Due(f.seq)
 	b.note(b.operations.record(f, due))
 	b.note(share.operations.record(f, due))
-	b.note(b.timeline.record(f))
+	b.note(b.timeline.record(f, due))
 	if class := f.failure.class; class != "" {
 		b.failed.Add(1)
 		b.samples.add(b.classes.add(class), f.share, b.plan.Number(f.seq), f.failure.expected, f.failure.seen)

@@ -107,46 +107,6 @@ func TestBalanceNoticesEveryLoss(t *testing.T) {
 	}
 }
 
-// TestTimelineDropsHistograms runs a minute of flights, some of them late: only seconds with a request in flight hold
-// a histogram.
-func TestTimelineDropsHistograms(t *testing.T) {
-	t.Parallel()
-	p := Plan{Rate: Rate{Freq: 50, Per: time.Second}, Duration: time.Minute}
-	line := timeline{plan: p}
-	for i := range p.Total() {
-		seq := i ^ 1 // neighbours swap places
-		due := p.Due(seq)
-		if err := line.record(&flight{seq: seq, sent: due, done: due + time.Millisecond}); err != nil {
-			t.Fatal(err)
-		}
-		open := 0
-		for _, s := range line.seconds {
-			if s.latency != nil {
-				open++
-			}
-		}
-		if open > 2 {
-			t.Fatalf("%d histograms are open after request %d", open, i)
-		}
-	}
-	seconds, err := line.list(map[int]int64{3: 4})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i, s := range seconds {
-		h, err := hdr.Decode([]byte(s.Histogram))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if s.At != i || s.Due != 50 || s.Sent != 50 || s.Answered != 50 || h.TotalCount() != 50 || s.P99 != 1000 || (s.Wrong == 4) != (i == 3) {
-			t.Errorf("got %+v with %d latencies", s, h.TotalCount())
-		}
-	}
-	if len(seconds) != 60 {
-		t.Errorf("got %d seconds, want 60", len(seconds))
-	}
-}
-
 func TestTallyIsBounded(t *testing.T) {
 	t.Parallel()
 	counts, kept := tally{}, newSamples(nil)

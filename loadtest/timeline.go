@@ -1,16 +1,19 @@
 package loadtest
 
 import (
+	"maps"
+	"slices"
 	"time"
 
+	"keyflow/drm"
 	"keyflow/reports"
 )
 
 // second returns the second of the whole plan in which the slice's request seq is due.
 func second(p Plan, seq int64) int { return int(p.Due(seq) / time.Second) }
 
-// timeline keeps what happened per second, by due time. A second's histogram is encoded and dropped as soon as all its
-// requests have ended, so that only a few are held at a time.
+// timeline keeps what happened per second and operation, by due time. A second's histograms are encoded and dropped as soon
+// as all its requests have ended, so that only a few are held at a time.
 type timeline struct {
 	plan    Plan
 	seconds []*secondBook
@@ -18,7 +21,24 @@ type timeline struct {
 
 type secondBook struct {
 	reports.Second
-	latency *histogram // nil once encoded
+	operations map[drm.Kind]*secondOperation // nil once encoded
+}
+
+// secondOperation is one operation's part of a second that is still open.
+type secondOperation struct {
+	sent, answered, failed int64
+
+	latency *histogram
+}
+
+// wrongs counts wrong answers by the second in which their requests were due, and by operation.
+type wrongs map[int]map[drm.Kind]int64
+
+func (w wrongs) add(second int, kind drm.Kind) {
+	if w[second] == nil {
+		w[second] = map[drm.Kind]int64{}
+	}
+	w[second][kind]++
 }
 
 func (t *timeline) at(s int) *secondBook {
@@ -27,27 +47,27 @@ func (t *timeline) at(s int) *secondBook {
 		begin := time.Duration(n) * time.Second
 		end := min(begin+time.Second, t.plan.Duration)
 		t.seconds = append(t.seconds, &secondBook{
-			Second:  reports.Second{At: n, Due: t.plan.Before(end) - t.plan.Before(begin)},
-			latency: nil,
+			Second: reports.Second{At: n, Due: t.plan.Before(end) - t.plan.Before(begin)},
 		})
 	}
 	return t.seconds[s]
 }
 
-// record enters a flight that was sent.
-func (t *timeline) record(f *flight) error {
-	b := t.at(second(t.plan, f.seq))
-	if b.latency == nil {
-		b.latency = newHistogram()
-	}
+// record enters a flight that was sent, and was due at that time.
+func (t *timeline) record(f *flight, due time.Duration) error {
+	b := t.at(int(due / time.Second))
+	op := b.operation(f.message.Kind)
 	b.Sent++
+	op.sent++
 	if f.failure.class == "" {
 		b.Answered++
+		op.answered++
 	} else {
 		b.Failed++
+		op.failed++
 	}
 	if f.timed() {
-		if err := b.latency.record(f.done - t.plan.Due(f.seq)); err != nil {
+		if err := op.latency.record(f.done - due); err != nil {
 			return err
 		}
 	}
@@ -57,28 +77,62 @@ func (t *timeline) record(f *flight) error {
 	return nil
 }
 
-// close encodes the second's latencies and drops them.
+func (b *secondBook) operation(kind drm.Kind) *secondOperation {
+	if b.operations == nil {
+		b.operations = map[drm.Kind]*secondOperation{}
+	}
+	op := b.operations[kind]
+	if op == nil {
+		op = &secondOperation{latency: newHistogram()}
+		b.operations[kind] = op
+	}
+	return op
+}
+
+// close encodes the second's latencies and drops them. A second of one operation has one histogram: its own.
 func (b *secondBook) close() error {
-	if b.latency == nil {
+	var all *histogram
+	for _, kind := range slices.Sorted(maps.Keys(b.operations)) {
+		op := b.operations[kind]
+		part := reports.SecondOperation{Name: string(kind), Sent: op.sent, Answered: op.answered, Failed: op.failed}
+		if len(b.operations) == 1 {
+			all = op.latency
+		} else {
+			var err error
+			if part.Histogram, err = op.latency.encode(); err != nil {
+				return err
+			}
+			if all == nil {
+				all = newHistogram()
+			}
+			all.h.Merge(op.latency.h) // of the same geometry: nothing is dropped
+		}
+		b.Operations = append(b.Operations, part)
+	}
+	b.operations = nil
+	if all == nil {
 		return nil
 	}
-	p, err := b.latency.percentiles()
+	p, err := all.percentiles()
 	if err != nil {
 		return err
 	}
 	b.P50, b.P99, b.Max, b.Histogram = p.P50, p.P99, p.Max, p.Histogram
-	b.latency = nil
 	return nil
 }
 
 // list closes all seconds and returns them with the wrong answers of each.
-func (t *timeline) list(wrong map[int]int64) ([]reports.Second, error) {
+func (t *timeline) list(wrong wrongs) ([]reports.Second, error) {
 	list := make([]reports.Second, 0, len(t.seconds))
 	for _, b := range t.seconds {
 		if err := b.close(); err != nil {
 			return nil, err
 		}
-		b.Wrong = wrong[b.At]
+		b.Wrong = 0
+		for i, op := range b.Operations {
+			b.Operations[i].Wrong = wrong[b.At][drm.Kind(op.Name)]
+			b.Wrong += b.Operations[i].Wrong
+		}
 		list = append(list, b.Second)
 	}
 	return list, nil

@@ -126,7 +126,7 @@ type verifier struct {
 	mu       sync.Mutex
 	reasons  tally
 	samples  samples
-	bySecond map[int]int64
+	bySecond wrongs
 }
 
 // shareVerdicts counts the verdicts on one share's answers, beside the totals.
@@ -140,7 +140,7 @@ type shareVerdicts struct {
 func newVerifier(c Config, cut <-chan struct{}) *verifier {
 	v := &verifier{
 		config: c, cut: cut, queue: make(chan *flight, c.VerifyBytes/flightOverhead+1), shares: make([]shareVerdicts, len(c.Shares)),
-		reasons: tally{}, samples: newSamples(c.Shares), bySecond: map[int]int64{},
+		reasons: tally{}, samples: newSamples(c.Shares), bySecond: wrongs{},
 	}
 	for i := range v.shares {
 		v.shares[i].reasons = tally{}
@@ -215,7 +215,7 @@ func (v *verifier) keep(f *flight, finding drm.Finding) {
 	class := v.reasons.add(string(finding.Reason))
 	v.shares[f.share].reasons.add(string(finding.Reason))
 	v.samples.add(class, f.share, v.config.Plan.Number(f.seq), finding.Expected, finding.Seen)
-	v.bySecond[second(v.config.Plan, f.seq)]++
+	v.bySecond.add(second(v.config.Plan, f.seq), f.message.Kind)
 }
 
 // firstFinding returns the judge's first finding, or what is wrong with the keys of a license that it found right.

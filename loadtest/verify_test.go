@@ -154,7 +154,7 @@ func TestVerifierOutsideTheSample(t *testing.T) {
 	if v.passed.Load() != 2 || v.wrong.Load() != 2 || v.verified.Load() != 0 || v.reasons["bad"] != 2 {
 		t.Errorf("%d passed, %d wrong, %d verified", v.passed.Load(), v.wrong.Load(), v.verified.Load())
 	}
-	if v.bySecond[1] != 1 || v.bySecond[3] != 1 {
+	if v.bySecond[1][""] != 1 || v.bySecond[3][""] != 1 {
 		t.Errorf("wrong by second: %v", v.bySecond)
 	}
 }

@@ -240,6 +240,19 @@ type Second struct {
 	Max      int64 `json:"max_us"`
 	// Histogram is the lossless V2 encoding of the second's latencies.
 	Histogram string `json:"histogram,omitempty"`
+	// Operations splits the second's requests by operation.
+	Operations []SecondOperation `json:"operations,omitempty"`
+}
+
+// SecondOperation is the part of one operation in a second.
+type SecondOperation struct {
+	Name     string `json:"name"`
+	Sent     int64  `json:"sent"`
+	Answered int64  `json:"answered"`
+	Failed   int64  `json:"failed"`
+	Wrong    int64  `json:"wrong"`
+	// Histogram is that of the operation's latencies; empty in a second of one operation, whose own Histogram it is.
+	Histogram string `json:"histogram,omitempty"`
 }
 
 // SLO is one objective and whether it was kept.
