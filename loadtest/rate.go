@@ -41,6 +41,18 @@ const rateHint = `write requests per time, such as "200/s", "12000/m", "0.5/s" o
 
 // ParseRate reads a rate: a decimal number, a slash, and s, m, h or a duration such as 100ms. Any error is a *[RateError].
 func ParseRate(s string) (Rate, error) {
+	r, err := readRate(s)
+	if err != nil {
+		return Rate{}, err
+	}
+	if r.Freq == 0 {
+		return Rate{}, &RateError{s, "it asks for no requests", rateHint}
+	}
+	return r, nil
+}
+
+// readRate is ParseRate, but takes a rate of zero: a stage may begin or end with it.
+func readRate(s string) (Rate, error) {
 	number, unit, found := strings.Cut(strings.TrimSpace(s), "/")
 	if !found {
 		hint := rateHint
@@ -56,6 +68,9 @@ func ParseRate(s string) (Rate, error) {
 	per, err := parsePer(strings.TrimSpace(unit))
 	if err != nil {
 		return Rate{}, &RateError{s, err.Error(), rateHint}
+	}
+	if freq == 0 {
+		return Rate{Per: time.Second}, nil // there is one way to ask for nothing
 	}
 	if per > maxPer/time.Duration(scale) {
 		return Rate{}, &RateError{s, "it is too slow to be exact", "use fewer decimal places or a shorter time"}
@@ -114,8 +129,8 @@ func parsePer(s string) (time.Duration, error) {
 
 func (r Rate) problem() string {
 	switch {
-	case r.Freq <= 0:
-		return "it asks for no requests"
+	case r.Freq < 0:
+		return "it is negative"
 	case r.Per <= 0 || r.Per > maxPer:
 		return "its time is out of range"
 	case r.Freq > math.MaxInt64/int64(time.Second):

@@ -3,6 +3,7 @@ package loadtest_test
 import (
 	"encoding/json"
 	"errors"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -101,7 +102,7 @@ func TestRateJSON(t *testing.T) {
 		t.Errorf("got %s, want %s", text, want)
 	}
 	var back loadtest.Plan
-	if err := json.Unmarshal(text, &back); err != nil || back != plan {
+	if err := json.Unmarshal(text, &back); err != nil || !reflect.DeepEqual(back, plan) {
 		t.Errorf("got %+v, %v; want %+v", back, err, plan)
 	}
 	if err := json.Unmarshal([]byte(`{"rate":"200"}`), &back); err == nil {
