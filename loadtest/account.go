@@ -3,7 +3,6 @@ package loadtest
 import (
 	"fmt"
 	"strings"
-	"time"
 
 	"keyflow/drm/provider"
 	"keyflow/reports"
@@ -16,10 +15,8 @@ const limitPercent = 99.5
 func (r *run) report() (*reports.Load, error) {
 	c := r.config
 	load := &reports.Load{
-		Plan: reports.Plan{
-			Shape: ShapeConstant, RatePerSec: c.Plan.PerSecond(), DurationMS: c.Plan.Duration.Milliseconds(),
-			Requests: r.total, Verify: c.Verify.String(), Workers: c.Workers,
-		},
+		Plan:       c.planned(),
+		WarmUp:     r.warmUp(),
 		Accounting: r.accounting(),
 		Rate:       r.rate(),
 		Samples:    append(r.books.samples.list(), r.verifier.samples.list()...),
@@ -29,7 +26,7 @@ func (r *run) report() (*reports.Load, error) {
 		return load, fmt.Errorf("record times: %w", r.books.err)
 	}
 	var err error
-	if load.Operations, err = r.books.operations.report(); err != nil {
+	if load.Operations, err = r.books.operations.report(r.verifier.byKind); err != nil {
 		return load, err
 	}
 	if load.Shares, err = r.shares(); err != nil {
@@ -68,7 +65,7 @@ func (r *run) balanced() bool {
 	b, v := r.books, r.verifier
 	released, sent := r.pacer.released.Load(), r.sender.sent.Load()
 	answered, failed := b.answered.Load(), b.failed.Load()
-	latencies, lags := b.operations.counts()
+	counts := b.operations.counts().with(b.warm)
 	return released+r.pacer.withheld == r.total &&
 		b.results.Load() == released &&
 		b.lost == 0 &&
@@ -79,33 +76,10 @@ func (r *run) balanced() bool {
 		v.judged.Load()+v.unjudged.Load() == b.queued &&
 		v.verified.Load()+v.passed.Load()+v.wrong.Load() == v.judged.Load() &&
 		v.reasons.sum() == v.wrong.Load() &&
-		lags == sent &&
-		latencies == answered+b.classes[classTimeout] &&
+		v.byKind.sum() == v.wrong.Load() &&
+		counts == measuredCounts{sent, answered, failed, answered + b.classes[classTimeout], sent} &&
+		b.warm.sent+b.warm.refused == min(released, b.warming) &&
 		r.sharesBalance()
-}
-
-// span returns the time in which the rate was achieved: the plan's duration, or up to the last request if that was sent
-// later, or up to the moment at which the run was halted.
-func (r *run) span() time.Duration {
-	if r.pacer.stopped > 0 {
-		return max(r.pacer.stopped, r.books.last)
-	}
-	return max(r.config.Plan.Duration, r.books.last)
-}
-
-func (r *run) rate() reports.Rate {
-	span := r.span()
-	sent := r.sender.sent.Load()
-	rate := reports.Rate{
-		AskedPerSec:    r.config.Plan.PerSecond(),
-		AchievedPerSec: float64(sent) / span.Seconds(),
-		AnsweredPerSec: float64(r.books.answered.Load()) / span.Seconds(),
-		Percent:        100,
-	}
-	if due := r.config.Plan.Before(span); due > 0 {
-		rate.Percent = 100 * float64(sent) / float64(due)
-	}
-	return rate
 }
 
 func (r *run) generator(load *reports.Load) reports.Generator {

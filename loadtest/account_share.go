@@ -4,11 +4,14 @@ import "keyflow/reports"
 
 // shareCounts are the counters of one share, or their sum over all.
 type shareCounts struct {
-	planned, withheld, refused, sent   int64
-	answered, failed                   int64
-	queued, skipped, overflow          int64
-	verified, passed, wrong, unjudged  int64
-	latencies, lags, timeouts, wrongBy int64
+	planned, withheld, refused, sent    int64
+	answered, failed                    int64
+	queued, skipped, overflow           int64
+	verified, passed, wrong, unjudged   int64
+	timeouts, wrongBy, wrongByKind      int64
+	warmReleased, warmRefused, warmSent int64
+
+	measured measuredCounts // with those of the warm-up
 }
 
 // share returns the counters of a share. What was planned and withheld follows from the mix alone, the rest was counted as
@@ -20,10 +23,12 @@ func (r *run) share(i int) shareCounts {
 		refused: b.refused, sent: r.sender.sentBy[i].Load(), answered: b.answered, failed: b.classes.sum(),
 		queued: b.queued, skipped: b.skipped, overflow: b.overflow,
 		verified: v.verified.Load(), passed: v.passed.Load(), wrong: v.wrong.Load(), unjudged: v.unjudged.Load(),
-		timeouts: b.classes[classTimeout], wrongBy: v.reasons.sum(),
+		timeouts: b.classes[classTimeout], wrongBy: v.reasons.sum(), wrongByKind: v.byKind.sum(),
+		warmRefused: b.warm.refused, warmSent: b.warm.sent, measured: b.operations.counts().with(b.warm),
 	}
-	c.withheld = c.planned - r.mix.Counts(r.config.Plan, r.pacer.released.Load())[i]
-	c.latencies, c.lags = b.operations.counts()
+	released := r.pacer.released.Load()
+	c.withheld = c.planned - r.mix.Counts(r.config.Plan, released)[i]
+	c.warmReleased = r.mix.Counts(r.config.Plan, min(released, r.books.warming))[i]
 	return c
 }
 
@@ -34,8 +39,9 @@ func (c shareCounts) balanced() bool {
 		c.answered == c.queued+c.skipped+c.overflow &&
 		c.queued == c.verified+c.passed+c.wrong+c.unjudged &&
 		c.wrong == c.wrongBy &&
-		c.lags == c.sent &&
-		c.latencies == c.answered+c.timeouts
+		c.wrong == c.wrongByKind &&
+		c.measured == measuredCounts{c.sent, c.answered, c.failed, c.answered + c.timeouts, c.sent} &&
+		c.warmReleased == c.warmSent+c.warmRefused
 }
 
 // sharesBalance holds the counters of each share against each other, and their sums against the totals.
@@ -45,6 +51,7 @@ func (r *run) sharesBalance() bool {
 		planned: r.total, withheld: r.pacer.withheld, refused: b.refused, sent: r.sender.sent.Load(),
 		answered: b.answered.Load(), failed: b.failed.Load(), queued: b.queued, skipped: b.skipped, overflow: b.overflow,
 		verified: v.verified.Load(), passed: v.passed.Load(), wrong: v.wrong.Load(), unjudged: v.unjudged.Load(),
+		warmSent: b.warm.sent, warmRefused: b.warm.refused,
 	}
 	for i := range r.config.Shares {
 		c := r.share(i)
@@ -64,6 +71,8 @@ func (r *run) sharesBalance() bool {
 		left.passed -= c.passed
 		left.wrong -= c.wrong
 		left.unjudged -= c.unjudged
+		left.warmSent -= c.warmSent
+		left.warmRefused -= c.warmRefused
 	}
 	return left == shareCounts{}
 }
@@ -88,7 +97,7 @@ func (r *run) shares() ([]reports.Share, error) {
 			share.Accounting.NotSent = map[string]int64{r.halt.reason: n}
 		}
 		var err error
-		if share.Operations, err = r.books.shares[i].operations.report(); err != nil {
+		if share.Operations, err = r.books.shares[i].operations.report(r.verifier.shares[i].byKind); err != nil {
 			return nil, err
 		}
 		list = append(list, share)

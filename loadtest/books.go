@@ -12,6 +12,7 @@ type books struct {
 	plan     Plan
 	verify   Verify
 	verifier *verifier
+	warming  int64 // requests of the warm-up
 
 	results  atomic.Int64 // of vegeta
 	answered atomic.Int64
@@ -26,6 +27,7 @@ type books struct {
 	classes    tally
 	samples    samples
 	operations operations
+	warm       warmBook
 	timeline   timeline
 	shares     []shareBook
 	err        error // of a histogram; the first one
@@ -37,15 +39,16 @@ type shareBook struct {
 
 	classes    tally
 	operations operations
+	warm       warmBook
 }
 
 func newBooks(c Config, v *verifier) *books {
 	b := &books{
-		plan: c.Plan, verify: c.Verify, verifier: v,
-		classes: tally{}, samples: newSamples(c.Shares), operations: operations{}, timeline: timeline{plan: c.Plan},
+		plan: c.Plan, verify: c.Verify, verifier: v, warming: c.warming(),
+		classes: tally{}, samples: newSamples(c.Shares), operations: operations{}, warm: newWarmBook(), timeline: timeline{plan: c.Plan},
 	}
 	for range c.Shares {
-		b.shares = append(b.shares, shareBook{classes: tally{}, operations: operations{}})
+		b.shares = append(b.shares, shareBook{classes: tally{}, operations: operations{}, warm: newWarmBook()})
 	}
 	return b
 }
@@ -65,6 +68,11 @@ func (b *books) enter(finished <-chan *flight) {
 func (b *books) record(f *flight) {
 	f.request = nil
 	share := &b.shares[f.share]
+	warm := f.seq < b.warming
+	if warm {
+		b.warm.record(f)
+		share.warm.record(f)
+	}
 	if f.refused {
 		b.refused++
 		share.refused++
@@ -72,8 +80,10 @@ func (b *books) record(f *flight) {
 	}
 	b.last = max(b.last, f.sent)
 	due := b.plan.Due(f.seq)
-	b.note(b.operations.record(f, due))
-	b.note(share.operations.record(f, due))
+	if !warm {
+		b.note(b.operations.record(f, due))
+		b.note(share.operations.record(f, due))
+	}
 	b.note(b.timeline.record(f, due))
 	if class := f.failure.class; class != "" {
 		b.failed.Add(1)

@@ -24,13 +24,14 @@ func testConfig(rate int64, d time.Duration) Config {
 	}
 }
 
-// settled returns a run of two shares after twenty requests that went well, without a network.
+// settled returns a run of two shares after twenty requests that went well, five of them in the warm-up, without a network.
 func settled(t *testing.T) *run {
 	t.Helper()
 	const n int64 = 20
 	c := testConfig(n, time.Second)
 	c.Shares = append(c.Shares, c.Shares[0])
 	c.Shares[0].Weight = 3
+	c.WarmUp = 250 * time.Millisecond
 	c, mix, err := c.prepare()
 	if err != nil {
 		t.Fatal(err)
@@ -58,27 +59,44 @@ func TestBalanceNoticesEveryLoss(t *testing.T) {
 		t.Fatal("a run without loss does not balance")
 	}
 	for name, lose := range map[string]func(*run){
-		"released":       func(r *run) { r.pacer.released.Add(1) },
-		"withheld":       func(r *run) { r.pacer.withheld++ },
-		"sent":           func(r *run) { r.sender.sent.Add(1) },
-		"refused":        func(r *run) { r.books.refused++ },
-		"results":        func(r *run) { r.books.results.Add(-1) },
-		"lost":           func(r *run) { r.books.enter(r.finished) },
-		"answered":       func(r *run) { r.books.answered.Add(-1) },
-		"failed":         func(r *run) { r.books.failed.Add(1) },
-		"class":          func(r *run) { r.books.classes.add("dns") },
-		"queued":         func(r *run) { r.books.queued-- },
-		"skipped":        func(r *run) { r.books.skipped++ },
-		"overflow":       func(r *run) { r.books.overflow++ },
-		"judged":         func(r *run) { r.verifier.judged.Add(-1) },
-		"unjudged":       func(r *run) { r.verifier.unjudged.Add(1) },
-		"verified":       func(r *run) { r.verifier.verified.Add(-1) },
-		"passed":         func(r *run) { r.verifier.passed.Add(1) },
-		"wrong":          func(r *run) { r.verifier.wrong.Add(1) },
-		"reason":         func(r *run) { r.verifier.reasons.add("x") },
-		"a latency":      func(r *run) { _ = r.books.operations[drm.KindLicense].latency.record(1) },
-		"a lag":          func(r *run) { _ = r.books.operations[drm.KindLicense].lag.record(1) },
-		"a whole flight": func(r *run) { r.pacer.released.Add(1); r.sender.sent.Add(1) },
+		"released":                 func(r *run) { r.pacer.released.Add(1) },
+		"withheld":                 func(r *run) { r.pacer.withheld++ },
+		"sent":                     func(r *run) { r.sender.sent.Add(1) },
+		"refused":                  func(r *run) { r.books.refused++ },
+		"results":                  func(r *run) { r.books.results.Add(-1) },
+		"lost":                     func(r *run) { r.books.enter(r.finished) },
+		"answered":                 func(r *run) { r.books.answered.Add(-1) },
+		"failed":                   func(r *run) { r.books.failed.Add(1) },
+		"class":                    func(r *run) { r.books.classes.add("dns") },
+		"queued":                   func(r *run) { r.books.queued-- },
+		"skipped":                  func(r *run) { r.books.skipped++ },
+		"overflow":                 func(r *run) { r.books.overflow++ },
+		"judged":                   func(r *run) { r.verifier.judged.Add(-1) },
+		"unjudged":                 func(r *run) { r.verifier.unjudged.Add(1) },
+		"verified":                 func(r *run) { r.verifier.verified.Add(-1) },
+		"passed":                   func(r *run) { r.verifier.passed.Add(1) },
+		"wrong":                    func(r *run) { r.verifier.wrong.Add(1) },
+		"reason":                   func(r *run) { r.verifier.reasons.add("x") },
+		"a latency":                func(r *run) { _ = r.books.operations[drm.KindLicense].latency.record(1) },
+		"wrong by kind":            func(r *run) { r.verifier.byKind.add("license") },
+		"wrong by kind of a share": func(r *run) { r.verifier.shares[1].byKind.add("license") },
+		"measured sent":            func(r *run) { r.books.operations[drm.KindLicense].sent-- },
+		"measured answered":        func(r *run) { r.books.operations[drm.KindLicense].answered++ },
+		"measured failed":          func(r *run) { r.books.operations[drm.KindLicense].classes.add("dns") },
+		"warm sent":                func(r *run) { r.books.warm.sent-- },
+		"warm refused":             func(r *run) { r.books.warm.refused++ },
+		"warm answered":            func(r *run) { r.books.warm.answered-- },
+		"warm failed":              func(r *run) { r.books.warm.classes.add("dns") },
+		"warm latencies":           func(r *run) { r.books.warm.latencies-- },
+		"warm of a share":          func(r *run) { r.books.shares[1].warm.sent++ },
+		"warm of another share": func(r *run) {
+			f := r.books.shares[1].warm
+			r.books.shares[1].warm, r.books.shares[0].warm = r.books.shares[0].warm, f
+		},
+		"one request moved into the warm-up": func(r *run) { r.books.warming++ },
+		"a warm one measured":                func(r *run) { r.books.warm.sent--; r.books.operations[drm.KindLicense].sent++ },
+		"a lag":                              func(r *run) { _ = r.books.operations[drm.KindLicense].lag.record(1) },
+		"a whole flight":                     func(r *run) { r.pacer.released.Add(1); r.sender.sent.Add(1) },
 
 		"planned of a share":    func(r *run) { r.minter.planned[1]-- },
 		"sent of a share":       func(r *run) { r.sender.sentBy[1].Add(-1) },

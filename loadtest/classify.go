@@ -4,6 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
+	"strconv"
+	"strings"
 
 	"keyflow/drm"
 	"keyflow/drm/provider"
@@ -17,6 +20,25 @@ const (
 	ClassEmpty       = "empty"         // an OK status without a body
 	ClassNotALicense = "not-a-license" // refused by the profile for another reason
 )
+
+// Classes returns the classes of failed requests but those of a status.
+func Classes() []string {
+	classes := []string{ClassEdgeHTML, ClassEmpty, ClassNotALicense, classOther}
+	for _, reason := range []drm.Reason{
+		provider.ReasonTimeout, provider.ReasonRefused, provider.ReasonReset, provider.ReasonClosed, provider.ReasonTruncated, provider.ReasonUnreachable,
+		provider.ReasonDNS, provider.ReasonTLS, provider.ReasonTransport, provider.ReasonExhausted, provider.ReasonInterrupted, provider.ReasonTooLarge,
+	} {
+		classes = append(classes, string(reason))
+	}
+	return classes
+}
+
+// isClass reports whether requests can fail in the class.
+func isClass(class string) bool {
+	status, ok := strings.CutPrefix(class, "http-")
+	_, err := strconv.ParseUint(status, 10, 16)
+	return slices.Contains(Classes(), class) || ok && len(status) == 3 && err == nil
+}
 
 const classTimeout = string(provider.ReasonTimeout)
 

@@ -41,7 +41,8 @@ const (
 // Config is one load run. Plan and Shares are needed, and Judge unless Verify is [VerifyNone].
 type Config struct {
 	Plan   Plan
-	Shares []Share // of the plan's requests, in proportion to their weights
+	WarmUp time.Duration // the plan's beginning, by due time, that is sent and verified but not measured
+	Shares []Share       // of the plan's requests, in proportion to their weights
 
 	Judge  Judge
 	Expect map[drm.KID]drm.Fingerprint // of the content keys that are known; a license with another one is wrong
@@ -49,8 +50,8 @@ type Config struct {
 	// VerifyBytes bounds the memory of requests and answers that wait for judgement. What finds no room is unverified.
 	VerifyBytes int64
 
-	Workers   int           // requests in flight, and connections; 0 computes it from the rate
-	MintAhead int           // requests minted before they are due, in whole cycles of the mix; 0 computes it from the rate
+	Workers   int           // requests in flight, and connections; 0 computes it from the highest rate
+	MintAhead int           // requests minted before they are due, in whole cycles of the mix; 0 computes it from the highest rate
 	Timeout   time.Duration // of one request, from sending to the last byte of the answer
 	Grace     time.Duration // for requests in flight and unjudged answers when the context ends early
 
@@ -71,7 +72,7 @@ func (c Config) prepare() (Config, Mix, error) {
 	if err != nil {
 		return c, Mix{}, fmt.Errorf("load configuration: %w", err)
 	}
-	rate, total := c.Plan.PerSecond(), c.Plan.Total()
+	rate, total := c.Plan.Peak(), c.Plan.Total()
 	if c.Workers == 0 {
 		c.Workers = int(clamp(math.Ceil(rate*workerSeconds), minWorkers, maxWorkers))
 	}
@@ -119,8 +120,8 @@ func (c Config) validate() error {
 	check(c.Timeout >= 0, "timeout %s is negative", c.Timeout)
 	check(c.Grace >= 0, "grace %s is negative", c.Grace)
 	check(c.VerifyBytes >= 0 && c.VerifyBytes <= math.MaxInt32*flightOverhead, "%d bytes for verification are out of range", c.VerifyBytes)
-	for i, s := range c.SLOs {
-		check(s.text != "", "SLO %d is empty", i)
+	if errors.Join(errs...) == nil {
+		errs = append(errs, c.validateWarmUp(), c.CheckObjectives())
 	}
 	return errors.Join(errs...)
 }

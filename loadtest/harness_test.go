@@ -108,11 +108,16 @@ func checkBalance(t *testing.T, load *reports.Load) {
 	if sent != a.Sent || answered != a.Answered || failed != sum(a.Failed) || wrong != a.Wrong {
 		t.Errorf("the seconds have %d sent, %d answered, %d failed, %d wrong; the accounting is %+v", sent, answered, failed, wrong, a)
 	}
-	var lags int64
+	var warm reports.WarmUp
+	if load.WarmUp != nil {
+		warm = *load.WarmUp
+	}
+	lags, sent, answered, failed, wrong := warm.Sent, warm.Sent, warm.Answered, sum(warm.Failed), int64(0)
 	for _, op := range load.Operations {
 		lags += op.Lag.Count
+		sent, answered, failed, wrong = sent+op.Sent, answered+op.Answered, failed+sum(op.Failed), wrong+op.Wrong
 	}
-	if lags != a.Sent {
-		t.Errorf("%d lags for %d requests sent", lags, a.Sent)
+	if lags != a.Sent || sent != a.Sent || answered != a.Answered || failed != sum(a.Failed) || wrong != a.Wrong {
+		t.Errorf("operations and warm-up have %d lags, %d sent, %d answered, %d failed, %d wrong; the accounting is %+v", lags, sent, answered, failed, wrong, a)
 	}
 }

@@ -63,19 +63,19 @@ func (h *histogram) percentiles() (reports.Percentiles, error) {
 	}, nil
 }
 
-// mergeLatencies merges the encoded latencies of all operations.
-func mergeLatencies(operations []reports.Operation) (*hdr.Histogram, error) {
+// merge decodes histograms and merges them; an empty text is an empty one.
+func merge(encoded []string) (*hdr.Histogram, error) {
 	all := newHistogram().h
-	for _, op := range operations {
-		if op.Latency.Histogram == "" {
+	for _, text := range encoded {
+		if text == "" {
 			continue
 		}
-		h, err := hdr.Decode([]byte(op.Latency.Histogram))
+		h, err := hdr.Decode([]byte(text))
 		if err != nil {
-			return nil, fmt.Errorf("decode the latencies of operation %s: %w", op.Name, err)
+			return nil, fmt.Errorf("decode histogram: %w", err)
 		}
 		if dropped := all.Merge(h); dropped > 0 {
-			return nil, fmt.Errorf("merge the latencies of operation %s: %d values are out of range", op.Name, dropped)
+			return nil, fmt.Errorf("merge histograms: %d values are out of range", dropped)
 		}
 	}
 	return all, nil

@@ -13,15 +13,26 @@ import (
 // operations holds times by kind of message.
 type operations map[drm.Kind]*operation
 
-// operation holds the times of one kind of message.
-type operation struct{ latency, service, lag *histogram }
+// operation counts the flights of one kind of message, and holds their times.
+type operation struct {
+	sent, answered int64
+	classes        tally
 
-// record enters the times of a flight that was sent.
+	latency, service, lag *histogram
+}
+
+// record enters a flight that was sent.
 func (o operations) record(f *flight, due time.Duration) error {
 	op := o[f.message.Kind]
 	if op == nil {
-		op = &operation{newHistogram(), newHistogram(), newHistogram()}
+		op = &operation{classes: tally{}, latency: newHistogram(), service: newHistogram(), lag: newHistogram()}
 		o[f.message.Kind] = op
+	}
+	op.sent++
+	if f.failure.class == "" {
+		op.answered++
+	} else {
+		op.classes.add(f.failure.class)
 	}
 	err := op.lag.record(f.sent - due)
 	if f.timed() {
@@ -30,12 +41,12 @@ func (o operations) record(f *flight, due time.Duration) error {
 	return err
 }
 
-// report returns the operations in the order of their names.
-func (o operations) report() ([]reports.Operation, error) {
+// report returns the operations in the order of their names. wrong are the wrong answers of each.
+func (o operations) report(wrong tally) ([]reports.Operation, error) {
 	var list []reports.Operation
 	for _, kind := range slices.Sorted(maps.Keys(o)) {
 		op := o[kind]
-		r := reports.Operation{Name: string(kind)}
+		r := reports.Operation{Name: string(kind), Sent: op.sent, Answered: op.answered, Failed: op.classes, Wrong: wrong[string(kind)]}
 		for _, part := range []struct {
 			to   *reports.Percentiles
 			from *histogram
@@ -60,11 +71,15 @@ func (o operations) beyond() int64 {
 	return n
 }
 
-// counts returns how many latencies and how many lags were recorded.
-func (o operations) counts() (latencies, lags int64) {
+// counts returns the sums over all operations.
+func (o operations) counts() measuredCounts {
+	var c measuredCounts
 	for _, op := range o {
-		latencies += op.latency.h.TotalCount()
-		lags += op.lag.h.TotalCount()
+		c.sent += op.sent
+		c.answered += op.answered
+		c.failed += op.classes.sum()
+		c.latencies += op.latency.h.TotalCount()
+		c.lags += op.lag.h.TotalCount()
 	}
-	return latencies, lags
+	return c
 }

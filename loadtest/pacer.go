@@ -14,6 +14,7 @@ type pacer struct {
 	plan    Plan
 	total   int64
 	workers int64
+	warming int64 // requests of the warm-up
 	halt    *halt
 	// settled counts the results that vegeta has delivered; released minus settled is the number of occupied workers.
 	settled *atomic.Int64
@@ -22,7 +23,7 @@ type pacer struct {
 	released atomic.Int64
 	withheld int64         // planned but never released; set when the run is halted
 	stopped  time.Duration // since began, when the run was halted; 0 if it was not
-	bound    int64         // requests that were due while every worker was busy
+	bound    int64         // requests behind the warm-up that were due while every worker was busy
 }
 
 // Pace implements vegeta.Pacer. It returns when request number hits is due, or at once with stop when the plan is done
@@ -40,7 +41,7 @@ func (p *pacer) Pace(_ time.Duration, hits uint64) (time.Duration, bool) {
 		p.stopped = max(time.Since(p.began), 1)
 		return 0, true
 	}
-	if p.released.Load()-p.settled.Load() >= p.workers {
+	if i >= p.warming && p.released.Load()-p.settled.Load() >= p.workers {
 		p.bound++
 	}
 	p.released.Add(1)

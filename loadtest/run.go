@@ -103,7 +103,7 @@ func newRun(ctx context.Context, c Config, mix Mix) *run {
 	r.finished = make(chan *flight, c.Workers)
 	r.verifier = newVerifier(c, r.halt.hard.Done())
 	r.books = newBooks(c, r.verifier)
-	r.pacer = &pacer{plan: c.Plan, total: r.total, workers: int64(c.Workers), halt: r.halt, settled: &r.books.results}
+	r.pacer = &pacer{plan: c.Plan, total: r.total, workers: int64(c.Workers), warming: c.warming(), halt: r.halt, settled: &r.books.results}
 	r.sender = &sender{
 		shares: c.Shares, slots: r.slots, pacer: r.pacer, timeout: c.Timeout, hard: r.halt.hard, finished: r.finished,
 		sentBy: make([]atomic.Int64, len(c.Shares)),

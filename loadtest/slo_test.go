@@ -131,7 +131,7 @@ func TestEvaluateWithoutAnswers(t *testing.T) {
 		t.Errorf("got %+v, %v", results, err)
 	}
 	bad := &reports.Load{Operations: []reports.Operation{{Latency: reports.Percentiles{Histogram: "?"}}}}
-	if _, err := Evaluate(nil, bad); err == nil {
+	if _, err := Evaluate([]SLO{slo}, bad); err == nil {
 		t.Error("a broken histogram was accepted")
 	}
 }
@@ -158,6 +158,37 @@ func TestParseSLOErrors(t *testing.T) {
 		"errors<<1":    "neither a count nor a percentage",
 		"errors=<1":    "not a comparison",
 		"p99 < 250 ms": "not a duration",
+
+		"license.q99<1s":           `no metric "q99"`,
+		".p99<1s":                  "a point without a name",
+		"license..p99<1s":          "a point without a name",
+		"license.<1s":              `no metric ""`,
+		"p99.<1s":                  `no metric "p99."`,
+		"p99.x<1s":                 `no metric "p99.x"`,
+		"p99.9.9<1s":               `no metric "p99.9.9"`,
+		"mean.9<1s":                `mean has no "9"`,
+		"wrong.bad-mac==0":         `wrong has no "bad-mac"`,
+		"rate.x>=1/s":              `rate has no "x"`,
+		"license.rate>=95%":        "rate is that of all requests together",
+		"service.errors==0":        "errors is no service time",
+		"lag.wrong==0":             "wrong is no lag",
+		"errors.<1%":               `unknown class of errors ""`,
+		"errors.timeuot<1%":        `did you mean "timeout"`,
+		"errors.http-5033<1%":      `did you mean "http-503"`,
+		"errors.http-503<1s":       "neither a count nor a percentage",
+		"p99<250ms each":           "not a duration",
+		"p99<250ms each x":         "not a duration",
+		"p99<250ms each 500ms":     "not whole seconds",
+		"p99<250ms each 1500ms":    "not whole seconds",
+		"p99<250ms each 0s":        "not whole seconds",
+		"p99<250ms each -1s":       "not whole seconds",
+		"p99<250ms each 1000h":     "not whole seconds",
+		"p99<250ms every 10s":      "not a duration",
+		"rate>=95% each 10s":       "rate has no windows",
+		"service.p99<1s each 10s":  "service has no windows",
+		"wv.p99<1s each 10s":       "a share has no windows",
+		"errors.dns<1 each 10s":    "a class of errors has no windows",
+		"p99<1s each 10s each 10s": "not a duration",
 	} {
 		_, err := ParseSLO(text)
 		var typed *SLOError
@@ -174,10 +205,15 @@ func TestParseSLOErrors(t *testing.T) {
 }
 
 func FuzzParseSLO(f *testing.F) {
-	for _, seed := range []string{"p99<250ms", "p99.9>=1s", "errors<0.1%", "wrong==0", "rate>=95%", "rate>=190/s", "mean<1h", "max<", "p<=", "<>="} {
+	for _, seed := range []string{"p99<250ms", "p99.9>=1s", "errors<0.1%", "wrong==0", "rate>=95%", "rate>=190/s", "mean<1h", "max<", "p<=", "<>=",
+		"license.p99<250ms each 10s", "wv.certificate.service.p99.9<1s", "lag.max<1ms", "errors.http-503<1%", "license.errors.timeout==0", "renewal.wrong==0 each 1h", "..p1<"} {
 		f.Add(seed)
 	}
-	load := &reports.Load{Accounting: reports.Accounting{Sent: 3, Wrong: 1}}
+	load := &reports.Load{
+		Accounting: reports.Accounting{Sent: 3, Wrong: 1},
+		Operations: []reports.Operation{{Name: "license", Sent: 3, Wrong: 1}},
+		Seconds:    []reports.Second{{At: 2, Operations: []reports.SecondOperation{{Name: "license", Sent: 3, Wrong: 1}}}},
+	}
 	f.Fuzz(func(t *testing.T, text string) {
 		slo, err := ParseSLO(text)
 		if err != nil {

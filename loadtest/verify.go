@@ -121,10 +121,12 @@ type verifier struct {
 	wrong    atomic.Int64
 	unjudged atomic.Int64 // in the queue when the run was cut short
 
-	shares []shareVerdicts
+	warmWrong atomic.Int64 // of the warm-up; they are among the wrong ones
+	shares    []shareVerdicts
 
 	mu       sync.Mutex
 	reasons  tally
+	byKind   tally // wrong answers by kind of message
 	samples  samples
 	bySecond wrongs
 }
@@ -133,17 +135,17 @@ type verifier struct {
 type shareVerdicts struct {
 	verified, passed, wrong, unjudged atomic.Int64
 
-	reasons tally // under the verifier's lock
+	reasons, byKind tally // under the verifier's lock
 }
 
 // newVerifier returns a verifier without workers; cut ends the judging.
 func newVerifier(c Config, cut <-chan struct{}) *verifier {
 	v := &verifier{
 		config: c, cut: cut, queue: make(chan *flight, c.VerifyBytes/flightOverhead+1), shares: make([]shareVerdicts, len(c.Shares)),
-		reasons: tally{}, samples: newSamples(c.Shares), bySecond: wrongs{},
+		reasons: tally{}, byKind: tally{}, samples: newSamples(c.Shares), bySecond: wrongs{},
 	}
 	for i := range v.shares {
-		v.shares[i].reasons = tally{}
+		v.shares[i].reasons, v.shares[i].byKind = tally{}, tally{}
 	}
 	return v
 }
@@ -199,6 +201,9 @@ func (v *verifier) judge(f *flight) {
 	case finding != nil:
 		v.wrong.Add(1)
 		share.wrong.Add(1)
+		if f.seq < c.warming() {
+			v.warmWrong.Add(1)
+		}
 		v.keep(f, *finding)
 	case depth == drm.DepthFull:
 		v.verified.Add(1)
@@ -214,6 +219,8 @@ func (v *verifier) keep(f *flight, finding drm.Finding) {
 	defer v.mu.Unlock()
 	class := v.reasons.add(string(finding.Reason))
 	v.shares[f.share].reasons.add(string(finding.Reason))
+	v.byKind.add(string(f.message.Kind))
+	v.shares[f.share].byKind.add(string(f.message.Kind))
 	v.samples.add(class, f.share, v.config.Plan.Number(f.seq), finding.Expected, finding.Seen)
 	v.bySecond.add(second(v.config.Plan, f.seq), f.message.Kind)
 }

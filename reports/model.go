@@ -148,6 +148,7 @@ type Claim struct {
 // Load is the result of a load run. All times are microseconds.
 type Load struct {
 	Plan       Plan        `json:"plan"`
+	WarmUp     *WarmUp     `json:"warm_up,omitempty"` // nil: there was none
 	Accounting Accounting  `json:"accounting"`
 	Shares     []Share     `json:"shares,omitempty"` // of a mix; they add up to the accounting
 	Rate       Rate        `json:"rate"`
@@ -160,12 +161,33 @@ type Load struct {
 
 // Plan is what was asked for.
 type Plan struct {
-	Shape      string  `json:"shape"` // constant
-	RatePerSec float64 `json:"rate_per_s"`
+	Shape      string  `json:"shape"`                // constant, ramp, steps, spike, or stages: anything else
+	RatePerSec float64 `json:"rate_per_s"`           // the mean
+	PeakPerSec float64 `json:"peak_per_s,omitempty"` // the highest, where the rate changes
 	DurationMS int64   `json:"duration_ms"`
 	Requests   int64   `json:"requests"`
 	Verify     string  `json:"verify"` // all, none, or a percentage
 	Workers    int     `json:"workers"`
+	Stages     []Stage `json:"stages,omitempty"` // where the rate changes; their requests add up
+}
+
+// Stage is a part of a plan: its rate changes evenly from one to another, or stays.
+type Stage struct {
+	FromPerSec float64 `json:"from_per_s"`
+	ToPerSec   float64 `json:"to_per_s"`
+	DurationMS int64   `json:"duration_ms"`
+	Requests   int64   `json:"requests"`
+}
+
+// WarmUp is the beginning of a plan, by the time at which requests were due. They are sent, accounted for and verified like
+// all others, but no part of rate, percentiles and objectives; only a wrong answer is one wherever it comes.
+type WarmUp struct {
+	DurationMS int64            `json:"duration_ms"`
+	Planned    int64            `json:"planned"`
+	Sent       int64            `json:"sent"`
+	Answered   int64            `json:"answered"`
+	Failed     map[string]int64 `json:"failed,omitempty"` // by class
+	Wrong      int64            `json:"wrong"`
 }
 
 // Accounting balances: Planned = Sent + the sum of NotSent, Sent = Answered + the sum of Failed, and
@@ -202,9 +224,13 @@ type Rate struct {
 	Percent        float64 `json:"percent"` // achieved of asked
 }
 
-// Operation holds the latencies of one operation over the whole run.
+// Operation is what was measured of one operation, behind the warm-up.
 type Operation struct {
-	Name string `json:"name"`
+	Name     string           `json:"name"`
+	Sent     int64            `json:"sent"`
+	Answered int64            `json:"answered"`
+	Failed   map[string]int64 `json:"failed,omitempty"` // by class
+	Wrong    int64            `json:"wrong"`            // those of the warm-up are among them
 	// Latency counts from the time at which a request was due, so that a stalled server shows.
 	Latency Percentiles `json:"latency"`
 	// Service counts from the time at which a request was sent.
@@ -255,12 +281,28 @@ type SecondOperation struct {
 	Histogram string `json:"histogram,omitempty"`
 }
 
-// SLO is one objective and whether it was kept.
+// SLO is one objective and whether it was kept: over the whole run, and in each window if it is judged by windows.
 type SLO struct {
-	Expression string `json:"expression"`
-	Kept       bool   `json:"kept"`
-	Seen       string `json:"seen"`
-	Implied    bool   `json:"implied,omitempty"` // always checked, not asked for
+	Expression string      `json:"expression"`
+	Kept       bool        `json:"kept"`
+	Seen       string      `json:"seen"`              // over the whole run
+	Implied    bool        `json:"implied,omitempty"` // always checked, not asked for
+	Windows    *SLOWindows `json:"windows,omitempty"`
+}
+
+// SLOWindows is how an objective fared in parts of the run that follow each other, by the time at which requests were due.
+type SLOWindows struct {
+	Seconds int        `json:"seconds"` // of each
+	Judged  int        `json:"judged"`
+	Missed  int        `json:"missed"`
+	Worst   *SLOWindow `json:"worst,omitempty"` // nil: none was judged
+}
+
+// SLOWindow is one window.
+type SLOWindow struct {
+	At      int    `json:"at_s"`    // since the start of the run
+	Seconds int    `json:"seconds"` // fewer than asked for at the end of a run
+	Seen    string `json:"seen"`
 }
 
 // Generator tells whether keyflow itself was the limit.
