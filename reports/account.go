@@ -59,9 +59,9 @@ func allHold(bs []balance) bool {
 }
 
 // Balanced reports whether the accounting of a run says that it balances and does, that of each share too, and whether the
-// shares add up to the whole.
+// shares add up to the whole, and warm-up and operations.
 func (l *Load) Balanced() bool {
-	return l.Accounting.holds() && allHold(l.shareBalances()) &&
+	return l.Accounting.holds() && allHold(l.balances()) && allHold(l.shareBalances()) &&
 		!slices.ContainsFunc(l.Shares, func(s Share) bool { return !s.Accounting.holds() })
 }
 

@@ -23,6 +23,7 @@ const (
 type chart struct {
 	ID, Title, Desc, YLabel string
 	Note                    string // instead of the drawing, if there is nothing to draw
+	Shade                   *shade // behind the warm-up, nil if there was none
 	Series                  []series
 	Bars                    []bar
 	X, Y                    []tick
@@ -32,6 +33,9 @@ type chart struct {
 
 // series is one line and its legend; Path is an SVG path.
 type series struct{ Class, Label, Path string }
+
+// shade is the part of the x axis that is marked.
+type shade struct{ X, W string }
 
 // tick is a mark on an axis.
 type tick struct{ Pos, Label string }
@@ -97,7 +101,26 @@ func charts(l *Load) []chart {
 	if len(t.Buckets) == 0 {
 		return nil
 	}
-	return []chart{rateChart(t), latencyChart(t), failureChart(t)}
+	all := []chart{rateChart(t), latencyChart(t), failureChart(t)}
+	if l.WarmUp != nil {
+		for i := range all {
+			if all[i].Note != "" {
+				continue
+			}
+			all[i].Desc += " The shaded beginning is the warm-up."
+			all[i].Shade = t.shade(float64(l.WarmUp.DurationMS) / 1000)
+		}
+	}
+	return all
+}
+
+// shade marks the beginning of the axis up to a second of the run, nil if that is not on it.
+func (t timeline) shade(until float64) *shade {
+	s := newScale(t, 0, 1, false)
+	if until <= s.from {
+		return nil
+	}
+	return &shade{px(plotLeft), px(min((until-s.from)/s.span, 1) * plotWidth)}
 }
 
 // scale maps the buckets and the values of one chart to positions.

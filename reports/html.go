@@ -29,6 +29,8 @@ var (
 		"dash":    orDash,
 		"slug":    slug,
 		"cells":   Accounting.shareCells,
+		"counts":  Operation.countCells,
+		"windows": (*SLOWindows).text,
 		"losses":  Accounting.losses,
 		"because": because,
 		"place":   func(r Result) string { return place(r.Profile, r.Variant, r.Asset) },
@@ -99,6 +101,8 @@ type loadView struct {
 	ShareSums    []balance
 	ShareLosses  bool // some share has requests without a good answer
 	Charts       []chart
+	Windowed     bool     // some objective was judged by windows
+	CountColumns []string // of operations; none if there is only one
 	Generator    []fact
 	Limited      bool
 	LimitedWhy   string
@@ -193,9 +197,13 @@ func transcriptLink(path string) string {
 
 func newLoadView(l *Load) *loadView {
 	v := &loadView{
-		Load: l, Plan: planFacts(l), Tiles: tiles(l), Balances: l.Accounting.balances(), Holds: l.Balanced(),
+		Load: l, Plan: planFacts(l), Tiles: tiles(l), Balances: l.balances(), Holds: l.Balanced(),
 		Losses: l.Accounting.losses(), Percentiles: percentileNames[:], Charts: charts(l), Generator: generatorFacts(l.Generator),
 		Limited: l.Generator.Limited, LimitedWhy: l.Generator.Why,
+	}
+	v.Windowed = l.windowed()
+	if len(l.Operations) > 1 {
+		v.CountColumns = operationColumns()
 	}
 	if n := l.Accounting.ServerCounted; n != nil {
 		v.ServerDiffer = *n != l.Accounting.Sent

@@ -219,7 +219,7 @@ func loadSuite(r *Report) *junitSuite {
 	s := &junitSuite{Name: "load"}
 	accounting := junitCase{Classname: class, Name: "accounting balances"}
 	var lines []string
-	for _, b := range l.Accounting.balances() {
+	for _, b := range l.balances() {
 		lines = append(lines, b.String())
 	}
 	for _, b := range l.shareBalances() {
@@ -235,8 +235,11 @@ func loadSuite(r *Report) *junitSuite {
 	}
 	for _, slo := range l.SLOs {
 		c := junitCase{Classname: class, Name: slo.Expression, Out: "seen: " + slo.Seen}
+		if slo.Windows != nil {
+			c.Out += "\nwindows: " + slo.Windows.text()
+		}
 		if !slo.Kept {
-			c.Failure = &junitNote{Message: "seen " + oneLine(slo.Seen), Type: "slo", Text: c.Out}
+			c.Failure = &junitNote{Message: slo.said(), Type: "slo", Text: c.Out}
 		}
 		s.Cases = append(s.Cases, c)
 	}

@@ -144,6 +144,7 @@ func (m *markdown) rest(r *Report) {
 }
 
 func (m *markdown) load(l *Load) {
+	m.plan(l)
 	m.line("\n### Accounting")
 	verdict := "Every request is accounted for."
 	if !l.Balanced() {
@@ -151,7 +152,7 @@ func (m *markdown) load(l *Load) {
 	}
 	m.line("\n%s", verdict)
 	m.line("")
-	for _, b := range l.Accounting.balances() {
+	for _, b := range l.balances() {
 		m.line("- %s", b)
 	}
 	if n := l.Accounting.ServerCounted; n != nil {
@@ -163,12 +164,9 @@ func (m *markdown) load(l *Load) {
 			m.row(x.What, mdLine(x.Reason), count(x.N))
 		}
 	}
+	m.operations(l)
 	m.shares(l)
-	m.line("\n### Objectives")
-	m.head("Objective", "Kept", "Seen", "")
-	for _, s := range l.SLOs {
-		m.row(mdLine(s.Expression), map[bool]string{true: "✅ yes", false: "❌ no"}[s.Kept], mdLine(s.Seen), map[bool]string{true: "always checked"}[s.Implied])
-	}
+	m.objectives(l)
 	m.line("\n### Latency")
 	m.line("\n%s", md(rateLine(l.Rate)))
 	if l.Generator.Limited {

@@ -101,18 +101,6 @@ func runFacts(r *Report) []fact {
 	return known(fs...)
 }
 
-func planFacts(l *Load) []fact {
-	p := l.Plan
-	return known(
-		fact{"Shape", p.Shape},
-		fact{"Rate", digits3(p.RatePerSec) + "/s"},
-		fact{"Duration", micros(float64(p.DurationMS) * 1000)},
-		fact{"Requests", count(p.Requests)},
-		fact{"Verify", p.Verify},
-		fact{"Workers", count(p.Workers)},
-	)
-}
-
 func generatorFacts(g Generator) []fact {
 	limited := "no"
 	if g.Limited {

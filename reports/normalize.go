@@ -59,6 +59,9 @@ func (l *Load) normalize() {
 	l.Seconds = []Second{}
 	for i := range l.SLOs {
 		l.SLOs[i].Seen = ""
+		if w := l.SLOs[i].Windows; w != nil {
+			w.Missed, w.Worst = 0, nil
+		}
 	}
 	l.Generator = Generator{Limited: l.Generator.Limited}
 	// Which of many equal failures were kept as examples, and their number in the run, is chance.
@@ -75,7 +78,7 @@ func (l *Load) normalize() {
 func countsOnly(ops []Operation) {
 	for i, op := range ops {
 		ops[i] = Operation{
-			Name:    op.Name,
+			Name: op.Name, Sent: op.Sent, Answered: op.Answered, Failed: op.Failed, Wrong: op.Wrong,
 			Latency: Percentiles{Count: op.Latency.Count},
 			Service: Percentiles{Count: op.Service.Count},
 			Lag:     Percentiles{Count: op.Lag.Count},

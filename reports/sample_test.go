@@ -14,6 +14,7 @@ var goldenReports = map[string]func() *Report{
 	"load":        loadReport,
 	"load-missed": loadMissedReport,
 	"load-mix":    loadMixReport,
+	"load-shape":  loadShapeReport,
 	"empty":       emptyReport,
 	"interrupted": interruptedReport,
 	"withheld":    withheldReport,

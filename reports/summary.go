@@ -182,11 +182,15 @@ func idsOf(results []Result) string {
 func (s *summary) load(l *Load) {
 	s.line(s.paint("rate", bold))
 	s.line("  " + rateLine(l.Rate))
+	for _, text := range l.Plan.stageTexts() {
+		s.line("  stage " + text)
+	}
+	s.field(2, "warm-up", l.WarmUp.text())
 	if l.Generator.Limited {
 		s.field(2, "limited", "keyflow itself was the limit: "+l.Generator.Why)
 	}
 	s.line("")
-	s.accounting(l.Accounting, l.Balanced())
+	s.accounting(l)
 	s.shares(l)
 	s.latencies(l.Operations)
 	s.objectives(l.SLOs)
@@ -202,13 +206,13 @@ func (s *summary) load(l *Load) {
 	s.line("")
 }
 
-func (s *summary) accounting(a Accounting, balanced bool) {
-	word := s.paint("balanced", "32")
-	if !balanced {
+func (s *summary) accounting(l *Load) {
+	a, word := l.Accounting, s.paint("balanced", "32")
+	if !l.Balanced() {
 		word = s.paint("NOT balanced", bold, "31")
 	}
 	s.line(s.paint("accounting", bold) + "  " + word)
-	for _, b := range a.balances() {
+	for _, b := range l.balances() {
 		s.line("  " + b.String())
 	}
 	if a.ServerCounted != nil {
@@ -253,7 +257,7 @@ func (s *summary) objectives(slos []SLO) {
 		if !o.Kept {
 			word = s.paint("MISSED", bold, "31")
 		}
-		s.line(fmt.Sprintf("  %s %s  %s", word, oneLine(o.Expression), s.paint("seen "+orDash(oneLine(o.Seen)), dim)))
+		s.line(fmt.Sprintf("  %s %s  %s", word, oneLine(o.Expression), s.paint(o.said(), dim)))
 	}
 	s.line("")
 }
