@@ -121,7 +121,7 @@ func (c Config) validate() error {
 	check(c.Grace >= 0, "grace %s is negative", c.Grace)
 	check(c.VerifyBytes >= 0 && c.VerifyBytes <= math.MaxInt32*flightOverhead, "%d bytes for verification are out of range", c.VerifyBytes)
 	if errors.Join(errs...) == nil {
-		errs = append(errs, c.validateWarmUp(), c.CheckObjectives())
+		errs = append(errs, c.CheckWarmUp(), c.CheckObjectives())
 	}
 	return errors.Join(errs...)
 }

@@ -89,10 +89,8 @@ func checkPlan(t *testing.T, p loadtest.Plan, indices []int64) {
 			continue
 		}
 		due := p.Due(i)
-		if want := due; len(p.Stages) > 0 {
-			if want = bruteDue(p, i); due != want {
-				t.Fatalf("%s: request %d of %d is due at %d ns, want %d", p, i, total, due, want)
-			}
+		if len(p.Stages) > 0 && due != bruteDue(p, i) {
+			t.Fatalf("%s: request %d of %d is due at %d ns, want %d", p, i, total, due, bruteDue(p, i))
 		}
 		if due < 0 || due >= p.Duration {
 			t.Fatalf("%s: request %d of %d is due at %s, not within the plan", p, i, total, due)

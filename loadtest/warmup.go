@@ -99,8 +99,8 @@ func (r *run) rate() reports.Rate {
 	return rate
 }
 
-// validateWarmUp reports a warm-up that a report could not tell, or that leaves nothing to be measured. The plan is valid.
-func (c Config) validateWarmUp() error {
+// CheckWarmUp reports a warm-up that a report could not tell, or that leaves nothing to be measured. The plan must be valid.
+func (c Config) CheckWarmUp() error {
 	switch {
 	case c.WarmUp < 0 || c.WarmUp%time.Millisecond != 0:
 		return fmt.Errorf("a warm-up of %s is no number of whole milliseconds", c.WarmUp)

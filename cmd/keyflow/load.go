@@ -22,8 +22,7 @@ import (
 
 type loadFlags struct {
 	targetFlags
-	rate       string
-	duration   time.Duration
+	planFlags
 	verify     string
 	slos       []string
 	timeout    time.Duration
@@ -35,10 +34,23 @@ func (a *app) loadCommand() *cobra.Command {
 	f := &loadFlags{}
 	c := &cobra.Command{
 		Use:   "load",
-		Short: "Measure license throughput: fresh key requests at a constant rate, every answer verified",
-		Long: `load mints fresh key requests ahead of time, sends them at a constant rate with vegeta, and verifies the answers
+		Short: "Measure license throughput: fresh key requests at a planned rate, every answer verified",
+		Long: `load mints fresh key requests ahead of time, sends them at a planned rate with vegeta, and verifies the answers
 with the same code as the checks. Latency counts from the time at which a request was due, so a server that stalls
 cannot hide it. Every request is accounted for: planned = sent + not sent, sent = answered + failed.
+
+The rate is constant (--rate, --duration) or follows --stages: ramps, steps, spikes. Every stage starts afresh, with a
+request at its beginning; what a plan has is the sum of its stages. The requests of --warm-up are sent, accounted for
+and verified like all others, but not measured: rates, percentiles and objectives begin behind it. What fails in it is
+told and is no error of an objective; a wrong answer always is.
+
+An objective is [SHARE.][OPERATION.]METRIC, a comparison (< <= == >= >) and a value:
+  p50 p99 p99.9 mean max   of latency; service.p99 of service time, lag.p99 of the generator's own delay
+  errors errors.CLASS wrong   a count, or a percentage of what was sent; errors are failed and wrong answers
+  rate   a percentage of what was asked, or a rate; of all requests together
+OPERATION is license, certificate or another kind of message, SHARE a profile or system of a mix. With 'each 10s' behind
+it, an objective of latency, errors or wrong must be kept over the whole run and in each window of ten seconds behind
+the warm-up. A window has the requests that were due in it; the last one is judged if at least half of it was run.
 
 Several profiles share the requests, equally or by the weights of --mix: which request is for which profile is fixed,
 nothing is drawn. The report tells what became of each share beside the totals.
@@ -47,22 +59,22 @@ Hosts other than this machine must be named with --allow-host. Without --profile
 with --mix the embedded fakes of both systems.
 
 Exit codes: 0 all objectives kept, 2 usage, 3 keyflow's own error, 4 the server cannot be reached, 5 incomplete,
-7 an objective was missed; wrong==0 and errors==0 are always objectives unless --slo names them.`,
+7 an objective was missed; wrong==0 and errors==0 are always objectives unless --slo names them, of all requests.`,
 		Example: `  keyflow load --rate 200/s --duration 10s
   keyflow load --system playready --rate 200/s --duration 10s
   keyflow load --mix widevine=3,playready=1 --rate 200/s --duration 10s
   keyflow load --rate 50/s --duration 1m --slo 'p99<250ms' --slo 'errors<0.1%'
+  keyflow load --stages '0/s..200/s@30s,200/s@1m,500/s@5s,200/s@1m' --warm-up 30s --slo 'license.p99<250ms each 10s'
   keyflow load --rate 500/s --duration 30s --verify 10%
   keyflow load --profile DIR/plain-widevine.yaml --authority DIR --asset FOLDER
   keyflow load --profile expressplay-widevine-test --stand-in`,
 		RunE: func(c *cobra.Command, _ []string) error { return a.load(c.Context(), f) },
 	}
-	f.register(c, "load")
+	f.targetFlags.register(c, "load")
 	s := c.Flags()
-	s.StringVar(&f.rate, "rate", "50/s", "requests per time: `N/s`, N/m or N/h")
-	s.DurationVar(&f.duration, "duration", 10*time.Second, "how long requests are sent")
+	f.planFlags.register(s)
 	s.StringVar(&f.verify, "verify", "all", "share of the answers to verify in full: all, none or `N%`")
-	s.StringArrayVar(&f.slos, "slo", nil, "objective `EXPR` such as 'p99<250ms', 'errors<0.1%', 'rate>=95%'; repeat for several")
+	s.StringArrayVar(&f.slos, "slo", nil, "objective `EXPR` such as 'p99<250ms', 'license.p99<250ms each 10s', 'errors<0.1%', 'rate>=95%'; repeat for several")
 	s.DurationVar(&f.timeout, "timeout", loadtest.DefaultTimeout, "for one request")
 	s.StringArrayVar(&f.mix, "mix", nil, "shares of the requests by `NAME=WEIGHT,...`, the names of profiles or their systems (default: equal shares of the profiles)")
 	s.IntVar(&f.devices, "devices", 0, "`N` devices take turns at making the key requests to the embedded fakes or the stand-in; a server that remembers certificates is faster with few (default 2)")
@@ -93,6 +105,9 @@ func (a *app) load(ctx context.Context, f *loadFlags) error {
 	if err := s.aim(f.platform, streams, config); err != nil {
 		return err
 	}
+	if err := config.CheckObjectives(); err != nil {
+		return usage(err, "for example --slo 'license.p99<250ms each 10s'")
+	}
 	if err := f.ready(); err != nil {
 		return err
 	}
@@ -106,29 +121,23 @@ func (a *app) load(ctx context.Context, f *loadFlags) error {
 
 // config reads the flags of the plan.
 func (f *loadFlags) config() (*loadtest.Config, error) {
-	rate, err := loadtest.ParseRate(f.rate)
+	plan, err := f.plan()
 	if err != nil {
-		return nil, usage(err, "for example --rate 200/s")
+		return nil, err
 	}
 	verify, err := loadtest.ParseVerify(f.verify)
 	if err != nil {
 		return nil, usage(err, "for example --verify 5%")
 	}
-	c := &loadtest.Config{Plan: loadtest.Plan{Rate: rate, Duration: f.duration}, Verify: verify, Timeout: f.timeout}
-	if err := c.Plan.Validate(); err != nil {
-		return nil, usage(err, "for example --rate 200/s --duration 10s")
-	}
+	c := &loadtest.Config{Plan: plan, WarmUp: f.warmUp, Verify: verify, Timeout: f.timeout}
 	if f.timeout <= 0 {
 		return nil, usage(fmt.Errorf("--timeout %v is not positive", f.timeout), "for example --timeout 10s")
 	}
-	for _, text := range f.slos {
-		slo, err := loadtest.ParseSLO(text)
-		if err != nil {
-			return nil, usage(err, "for example --slo 'p99<250ms'")
-		}
-		c.SLOs = append(c.SLOs, slo)
+	if err := c.CheckWarmUp(); err != nil {
+		return nil, usage(err, "for example --duration 1m --warm-up 10s")
 	}
-	return c, nil
+	c.SLOs, err = objectives(f.slos)
+	return c, err
 }
 
 // keep makes the streams those of the run, and tells each how many of the plan's requests are its own.
@@ -167,7 +176,7 @@ func (f *loadFlags) allowed(streams []*stream, plan loadtest.Plan) error {
 		for _, host := range f.unnamed(st.profile) {
 			return usage(fmt.Errorf("no load on %s: it is not this machine", host), "if the service is yours and you may put load on it: --allow-host "+host)
 		}
-		if err := st.within(plan.PerSecond() * float64(st.weight) / float64(sum)); err != nil {
+		if err := st.within(plan.Peak() * float64(st.weight) / float64(sum)); err != nil {
 			return err
 		}
 		if st.profile.Billed() {
@@ -186,10 +195,10 @@ func (st *stream) within(rate float64) error {
 	switch {
 	case l.MaxRPS > 0 && rate > float64(l.MaxRPS):
 		return usage(fmt.Errorf("%s would get %.4g requests a second, its limits.max_rps allows %d", st.profile.ID, rate, l.MaxRPS),
-			"a lower --rate or a smaller share, or change the profile if its owner allows more")
+			"a lower rate or a smaller share, or change the profile if its owner allows more")
 	case l.MaxRequests > 0 && st.planned > int64(l.MaxRequests):
 		return usage(fmt.Errorf("the plan has %d requests for %s, its limits.max_requests allows %d", st.planned, st.profile.ID, l.MaxRequests),
-			"a lower --rate, a shorter --duration or a smaller share")
+			"a lower rate, a shorter duration or a smaller share")
 	}
 	return nil
 }

@@ -43,7 +43,12 @@ func (p *loadProgress) start(s *setting, streams []*stream, c *loadtest.Config) 
 			fmt.Fprintf(p.w, "  weight %d = %d requests: %s at %s\n", st.weight, st.planned, st.profile.ID, st.profile.Request.URL)
 		}
 	}
-	fmt.Fprintf(p.w, "%s for %v = %d fresh key requests, verify %s, seed %d\n\n", c.Plan.Rate, c.Plan.Duration, c.Plan.Total(), c.Verify, s.seed)
+	lines := planLines(c)
+	fmt.Fprintf(p.w, "%s, verify %s, seed %d\n", lines[0], c.Verify, s.seed)
+	for _, line := range lines[1:] {
+		fmt.Fprintln(p.w, line)
+	}
+	fmt.Fprintln(p.w)
 	if p.bars == nil {
 		return
 	}
