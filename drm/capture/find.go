@@ -3,6 +3,7 @@ package capture
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -24,7 +25,7 @@ const (
 	maxValues = 10_000
 )
 
-// Find returns the message that a body holds: bare, in base64 of any alphabet, in a member of a JSON document (as text, in base64 or
+// Find returns the message that a body holds: bare, in base64 of any alphabet or in hexadecimal digits, in a member of a JSON document (as text, in base64 or
 // as an array of bytes, as some players' filters send it), or in a field of a form. Members are searched in the order of their
 // names; the first message counts.
 func Find(body []byte) (Message, bool) {
@@ -48,6 +49,11 @@ func (f *finder) find(body []byte, depth int) (Message, bool) {
 	text := string(bytes.TrimSpace(body))
 	if value, err := document(text); err == nil {
 		return f.inJSON(value, "$", depth)
+	}
+	if b, err := hex.DecodeString(text); err == nil { // which is base64 as well, of other bytes
+		if m, ok := f.find(b, depth+1); ok {
+			return m.in("hex"), true
+		}
 	}
 	if b, ok := base64Of(text); ok {
 		m, found := f.find(b, depth+1)

@@ -73,6 +73,25 @@ func unhex(t testing.TB, text string) []byte {
 	return b
 }
 
+// untyped is a key request without its type, as encoders leave out what is the default.
+func untyped(t testing.TB, request []byte) []byte {
+	t.Helper()
+	if !strings.HasPrefix(string(request), "\x08\x01") {
+		t.Fatal("the request does not begin with its type")
+	}
+	return request[2:]
+}
+
+// bareCertificate is a service certificate without an envelope.
+func bareCertificate(t testing.TB) []byte {
+	t.Helper()
+	a, err := authority()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a.ServiceCertificate()
+}
+
 // utf16le encodes text as some CDMs do.
 func utf16le(text string) []byte {
 	b := []byte{0xff, 0xfe}
@@ -93,8 +112,10 @@ func TestFind(t *testing.T) {
 	}{
 		"Widevine request":     {keyRequest(t, drm.Widevine), "widevine license request"},
 		"PlayReady challenge":  {challenge, "playready license request"},
-		"certificate request":  {[]byte{8, 4}, "widevine certificate request"},        // sheet widevine.md §5
-		"error":                {unhex(t, "0803120208015a"[:12]), "widevine refusal"}, // sheet widevine.md §4.14
+		"untyped request":      {untyped(t, keyRequest(t, drm.Widevine)), "widevine license request"}, // sheet widevine.md §4
+		"bare certificate":     {bareCertificate(t), "widevine certificate"},                          // sheet widevine.md §5.2
+		"certificate request":  {[]byte{8, 4}, "widevine certificate request"},                        // sheet widevine.md §5
+		"error":                {unhex(t, "0803120208015a"[:12]), "widevine refusal"},                 // sheet widevine.md §4.14
 		"SOAP fault":           {soap.FaultBody(soap.Fault{Code: 0x8004c600}), "playready refusal"},
 		"response":             {[]byte(response), "playready license"},
 		"response in UTF-16LE": {utf16le(response), "playready license"},
@@ -113,6 +134,7 @@ func TestFind(t *testing.T) {
 			for wrapping, body := range map[string]string{
 				"":                                   string(c.body),
 				"base64":                             std,
+				"hex":                                hex.EncodeToString(c.body),
 				"base64, base64":                     base64.StdEncoding.EncodeToString([]byte(web)),
 				"JSON $.a[1].license, base64":        fmt.Sprintf(`{"a":[{"x":1},{"license":%q}],"status":"OK"}`, web),
 				"JSON $.drm_info, an array of bytes": string(array),

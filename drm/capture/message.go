@@ -55,10 +55,13 @@ func bare(body []byte) (Message, bool) {
 func widevine(body []byte) (Message, bool) {
 	m := Message{System: drm.Widevine, Body: body}
 	envelope := new(wire.SignedMessage)
-	if len(body) == 0 || proto.Unmarshal(body, envelope) != nil || envelope.Type == nil {
+	if len(body) == 0 || proto.Unmarshal(body, envelope) != nil {
 		return Message{}, false
 	}
 	inner := envelope.GetMsg()
+	if envelope.Type == nil {
+		return untyped(m, envelope)
+	}
 	switch envelope.GetType() {
 	case wire.SignedMessage_LICENSE_REQUEST:
 		request := new(wire.LicenseRequest)
@@ -88,6 +91,24 @@ func widevine(body []byte) (Message, bool) {
 	default:
 		return Message{}, false
 	}
+	return m, true
+}
+
+// untyped recognises what has no type: a service certificate without an envelope (sheet widevine.md §5.2 form 2), and the request of
+// an encoder that leaves defaults out (§4), which must be signed and say who asks.
+func untyped(m Message, envelope *wire.SignedMessage) (Message, bool) {
+	request := new(wire.LicenseRequest)
+	if len(envelope.GetSignature()) > 0 && proto.Unmarshal(envelope.GetMsg(), request) == nil && request.ContentId != nil &&
+		(request.ClientId != nil || request.EncryptedClientId != nil || request.GetContentId().GetExistingLicense() != nil) {
+		m.Kind = requestKind(request.GetType())
+		return m, true
+	}
+	signed, fields := new(wire.SignedDrmCertificate), new(wire.DrmCertificate)
+	if proto.Unmarshal(m.Body, signed) != nil || len(signed.GetSignature()) == 0 || proto.Unmarshal(signed.GetDrmCertificate(), fields) != nil ||
+		fields.GetType() != wire.DrmCertificate_SERVICE || len(fields.GetPublicKey()) == 0 {
+		return Message{}, false
+	}
+	m.Kind, m.Answer = drm.KindCertificate, true
 	return m, true
 }
 

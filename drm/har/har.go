@@ -13,6 +13,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"regexp"
 	"time"
 )
 
@@ -208,3 +209,9 @@ func first(s string) string {
 	}
 	return s
 }
+
+// archiveHead is how an archive begins: browsers write nothing before log.
+var archiveHead = regexp.MustCompile(`^(?:\x{FEFF})?\s*\{\s*"log"\s*:`)
+
+// Begins reports whether a text begins as an archive does.
+func Begins(text []byte) bool { return archiveHead.Match(text) }
