@@ -59,11 +59,11 @@ func (v *inspectedMessage) readAnswer(text string) {
 
 func faultView(f *soap.Fault, custom int) *inspectedFault {
 	v := &inspectedFault{
-		Name: f.Code.Name(), Meaning: f.Code.Meaning(), FaultCode: f.FaultCode, Text: first(f.Text, maxTold), TextLength: len([]rune(f.Text)),
-		Actor: f.Actor, RedirectURL: f.RedirectURL, CustomData: lengthOr(custom, f.CustomData),
+		Name: f.Code.Name(), Meaning: f.Code.Meaning(), FaultCode: f.FaultCode, Text: first(f.Text), TextLength: len([]rune(f.Text)),
+		Actor: f.Actor, RedirectURL: shownURL(f.RedirectURL), CustomData: lengthOr(custom, f.CustomData),
 	}
 	if f.Code == 0 {
-		v.OddStatus = first(f.Status, maxTold)
+		v.OddStatus = first(f.Status)
 	} else {
 		v.Code = fmt.Sprintf("0x%08X", uint32(f.Code))
 	}
@@ -108,8 +108,9 @@ func unixText(text string) (time.Time, bool) {
 	return time.Unix(seconds, 0).UTC(), true
 }
 
-// first returns the first n characters.
-func first(s string, n int) string {
+// first returns the first [maxTold] characters.
+func first(s string) string {
+	n := maxTold
 	for i := range s {
 		if n == 0 {
 			return s[:i]
@@ -125,7 +126,7 @@ func told(s string) string {
 	for _, c := range s {
 		plain = plain && c > ' ' && c <= '~' && c != '"'
 	}
-	switch begin := first(s, maxTold); {
+	switch begin := first(s); {
 	case len(begin) < len(s):
 		return strconv.QuoteToASCII(begin) + fmt.Sprintf(" … (%d bytes)", len(s))
 	case !plain:

@@ -3,11 +3,13 @@ package main
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"regexp"
 	"strings"
 
+	"keyflow/drm"
 	"keyflow/drm/capture"
 	"keyflow/drm/playready/ecc"
 	"keyflow/drm/playready/soap"
@@ -20,6 +22,8 @@ const (
 	kindResponse = "PlayReady response"
 	kindFault    = "PlayReady fault"
 	kindLicense  = "PlayReady license"
+	kindReceipt  = "PlayReady acknowledgement"
+	kindReceived = "PlayReady answer to an acknowledgement"
 )
 
 // messageHints say what to give instead of a message that cannot be read.
@@ -28,6 +32,8 @@ var messageHints = map[string]string{
 	kindResponse: "give the whole body of the server's answer, as it was sent",
 	kindFault:    "give the whole body of the server's answer, as it was sent",
 	kindLicense:  "give a whole XMR license: its bytes, or the text of an element License in base64",
+	kindReceipt:  "give the whole body of the request to the license server, as it was sent",
+	kindReceived: "give the whole body of the server's answer, as it was sent",
 }
 
 // errCustomData says why a message is no XML. What else is wrong with it, and what its custom data is, is not told.
@@ -36,7 +42,8 @@ var errCustomData = errors.New("CustomData: expected text, seen what makes the m
 const hintCustomData = "escape & and < in custom data as &amp; and &lt;, and send it in UTF-8"
 
 // messageKind recognises PlayReady messages by how they begin, in UTF-8 or UTF-16LE: a PlayReadyKeyMessage, a SOAP envelope around
-// a license challenge, a license response or a fault, and a license, raw or in base64. It is "" for anything else.
+// a license challenge, a license response, an acknowledgement or a fault, and a license, raw or in base64. It is "" for anything
+// else.
 func messageKind(data []byte) string {
 	if bytes.HasPrefix(data, []byte("XMR\x00")) || bytes.HasPrefix(bytes.TrimLeft(data, " \t\r\n"), []byte("WE1S")) {
 		return kindLicense
@@ -45,13 +52,60 @@ func messageKind(data []byte) string {
 	if root == "PlayReadyKeyMessage" {
 		return kindRequest
 	}
-	return map[string]string{"AcquireLicense": kindRequest, "AcquireLicenseResponse": kindResponse, "Fault": kindFault}[content]
+	return map[string]string{
+		"AcquireLicense": kindRequest, "AcquireLicenseResponse": kindResponse, "Fault": kindFault, "AcknowledgeLicense": kindReceipt,
+		"Acknowledgement": kindReceipt, "AcknowledgeLicenseResponse": kindReceived, "AcknowledgementResponse": kindReceived,
+	}[content]
 }
 
-// inspectMessage shows a PlayReady message of a kind.
-func (a *app) inspectMessage(name, kind string, data []byte, asJSON bool) error {
-	v := &inspectedMessage{Name: name, Kind: kind, Bytes: len(data)}
-	v.read(data)
+// newMessage recognises a message of either system in data, bare or wrapped, and reads it. It is nil if there is none.
+func newMessage(name string, data []byte, roots []namedRoot) *inspectedMessage {
+	v := &inspectedMessage{Name: name, Bytes: len(data), roots: roots}
+	if v.Kind = messageKind(data); v.Kind != "" { // these may be spoilt, and hold header fields
+		v.read(data)
+		return v
+	}
+	m, found := capture.Find(data)
+	switch {
+	case found && m.System == drm.PlayReady:
+		v.Wrapped, v.Kind = m.Wrapped, messageKind(m.Body)
+		v.read(m.Body)
+	case found:
+		v.Wrapped = m.Wrapped
+		v.readWidevine(m.Body)
+	case spoiltWidevine(data):
+		v.readWidevine(data)
+	default:
+		raw, wrapping := unwrapText(data)
+		if !spoiltWidevine(raw) {
+			return nil
+		}
+		v.Wrapped = wrapping
+		v.readWidevine(raw)
+	}
+	return v
+}
+
+// unwrapText decodes a text in hexadecimal digits or in base64, which may be cut off anywhere; nil if it is neither.
+func unwrapText(data []byte) (raw []byte, wrapping string) {
+	if len(data) > 2*capture.MaxBody {
+		return nil, ""
+	}
+	text := strings.TrimRight(strings.TrimSpace(string(data)), "=")
+	if b, err := hex.DecodeString(text[:len(text)&^1]); err == nil {
+		return b, "hex"
+	}
+	if len(text)%4 == 1 {
+		text = text[:len(text)-1]
+	}
+	if b, err := base64.RawStdEncoding.DecodeString(text); err == nil {
+		return b, "base64"
+	}
+	return nil, ""
+}
+
+// inspectMessage shows a message.
+func (a *app) inspectMessage(v *inspectedMessage, asJSON bool) error {
 	if asJSON {
 		if err := a.printJSON(v); err != nil {
 			return err
@@ -62,7 +116,7 @@ func (a *app) inspectMessage(name, kind string, data []byte, asJSON bool) error 
 	if v.err == nil {
 		return nil
 	}
-	hint := messageHints[kind]
+	hint := orElse(messageHints[v.Kind], hintWidevine)
 	var p *pssh.Error
 	switch {
 	case errors.Is(v.err, errCustomData):
@@ -70,7 +124,7 @@ func (a *app) inspectMessage(name, kind string, data []byte, asJSON bool) error 
 	case errors.As(v.err, &p) && p.Hint != "":
 		hint = p.Hint
 	}
-	return usage(fmt.Errorf("read %s in %q: %w", kind, name, v.err), hint)
+	return usage(fmt.Errorf("read %s in %q: %w", v.Kind, v.Name, v.err), hint)
 }
 
 // problem takes down what cannot be read. The first one is the command's error.
@@ -103,6 +157,8 @@ func (v *inspectedMessage) read(data []byte) {
 		v.readRequest(text)
 	case kindResponse, kindFault:
 		v.readAnswer(text)
+	case kindReceipt, kindReceived:
+		v.readReceipt(text)
 	case kindLicense:
 		if !raw {
 			var err error
@@ -115,6 +171,20 @@ func (v *inspectedMessage) read(data []byte) {
 		v.License, err = licenseView(data)
 		v.problem(err)
 	}
+}
+
+// readReceipt reads the acknowledgement of keyflow's own fakes; the body of others is not public (sheet playready.md §8.3).
+func (v *inspectedMessage) readReceipt(text string) {
+	if _, content := capture.Outline([]byte(text)); !strings.HasPrefix(content, "Acknowledgement") {
+		v.note("the body of an acknowledgement is not public: it is not read")
+		return
+	}
+	transaction, err := soap.ParseAcknowledgement([]byte(text))
+	if v.Kind == kindReceived {
+		transaction, _, err = soap.ParseAcknowledgementAnswer([]byte(text))
+	}
+	v.Transaction = transaction
+	v.problem(err)
 }
 
 // unbase64 decodes base64 with or without padding, in which white space may stand anywhere.
@@ -135,7 +205,7 @@ func (v *inspectedMessage) readRequest(text string) {
 	r := &inspectedRequest{Wrapped: message.Wrapped, Challenge: len(message.Challenge)}
 	v.Request = r
 	for _, h := range message.Header {
-		r.HTTPHeader = append(r.HTTPHeader, headerFieldView(h))
+		r.HTTPHeader = append(r.HTTPHeader, shownField(h.Name, h.Value))
 	}
 	if message.Challenge == nil {
 		return
@@ -167,14 +237,7 @@ func (v *inspectedMessage) readRequest(text string) {
 	}
 }
 
-// headerFieldView leaves out the values of header fields that hold credentials.
-func headerFieldView(h soap.HeaderField) inspectedField {
-	if credentials.MatchString(h.Name) {
-		return inspectedField{Name: h.Name, Hidden: len(h.Value)}
-	}
-	return inspectedField{Name: h.Name, Value: h.Value}
-}
-
+// credentials are the names of header fields and parameters that hold what proves who asks.
 var credentials = regexp.MustCompile(`(?i)authori[sz]ation|cookie|token|secret|api-?key|customdata|drm-?message`)
 
 // readLA takes over what was read of an LA, which need not be the whole of it.

@@ -8,7 +8,12 @@ import (
 
 func (a *app) printMessage(v *inspectedMessage) {
 	fmt.Fprintf(a.out, "%s: %s, %d bytes\n\n", v.Name, v.Kind, v.Bytes)
+	if v.Wrapped != "" {
+		a.printLine("in", ascii(v.Wrapped))
+	}
 	switch {
+	case v.Widevine != nil:
+		a.printWV(v.Widevine)
 	case v.Request != nil:
 		a.printRequest(v.Request)
 	case v.Response != nil:
@@ -18,6 +23,7 @@ func (a *app) printMessage(v *inspectedMessage) {
 	case v.License != nil:
 		a.printLicense(v.License)
 	}
+	a.printTold("transaction id", v.Transaction)
 	for _, n := range v.Notes {
 		fmt.Fprintf(a.out, "\nnote: %s\n", n)
 	}

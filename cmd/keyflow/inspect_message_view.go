@@ -7,21 +7,25 @@ import (
 	"keyflow/drm/playready/xmr"
 )
 
-// What inspect prints of a PlayReady message with --json. Of custom data, nonces, encrypted parts and wrapped keys there are
+// What inspect prints of a message with --json; for Widevine see inspect_widevine_view.go. Of custom data, nonces, encrypted parts and wrapped keys there are
 // lengths only, in bytes; of what is not there, there is none.
 type (
 	inspectedMessage struct {
-		Name     string             `json:"name"`
-		Kind     string             `json:"kind"`
-		Bytes    int                `json:"bytes"`
-		Request  *inspectedRequest  `json:"request,omitempty"`
-		Response *inspectedResponse `json:"response,omitempty"`
-		Fault    *inspectedFault    `json:"fault,omitempty"`
-		License  *inspectedLicense  `json:"license,omitempty"`
-		Notes    []string           `json:"notes,omitempty"`
-		Problems []string           `json:"problems,omitempty"`
+		Name        string             `json:"name"`
+		Kind        string             `json:"kind"`
+		Bytes       int                `json:"bytes"`
+		Wrapped     string             `json:"wrapped_in,omitempty"` // outermost first
+		Widevine    *inspectedWV       `json:"widevine,omitempty"`
+		Request     *inspectedRequest  `json:"request,omitempty"`
+		Response    *inspectedResponse `json:"response,omitempty"`
+		Fault       *inspectedFault    `json:"fault,omitempty"`
+		License     *inspectedLicense  `json:"license,omitempty"`
+		Transaction string             `json:"acknowledged_transaction_id,omitempty"`
+		Notes       []string           `json:"notes,omitempty"`
+		Problems    []string           `json:"problems,omitempty"`
 
-		err error // the first of the problems
+		err   error // the first of the problems
+		roots []namedRoot
 	}
 	inspectedRequest struct {
 		Wrapped           bool                `json:"wrapped"` // in a PlayReadyKeyMessage
@@ -46,7 +50,7 @@ type (
 	inspectedField struct {
 		Name   string `json:"name"`
 		Value  string `json:"value"`
-		Hidden int    `json:"hidden_bytes,omitempty"` // length of a credential, whose value is left out
+		Hidden int    `json:"hidden_bytes,omitempty"` // length of a value that may be secret and is left out
 	}
 	inspectedList struct {
 		ID      string `json:"id"` // GUID, or the text that is none

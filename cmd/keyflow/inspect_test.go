@@ -79,14 +79,14 @@ func converse(t testing.TB) conversation {
 		t.Fatal(err)
 	}
 	c.request = m.Body
-	c.response = post(t, fake.PlayReadyURL(), m.Body)
-	c.fault = post(t, fake.PlayReadyURL(), bytes.Replace(m.Body, []byte("<ClientTime>1"), []byte("<ClientTime>2"), 1))
+	c.response = post(t, fake.PlayReadyURL(), soap.ContentType, m.Body)
+	c.fault = post(t, fake.PlayReadyURL(), soap.ContentType, bytes.Replace(m.Body, []byte("<ClientTime>1"), []byte("<ClientTime>2"), 1))
 	return c
 }
 
-func post(t testing.TB, url string, body []byte) []byte {
+func post(t testing.TB, url, contentType string, body []byte) []byte {
 	t.Helper()
-	answer, err := http.Post(url, soap.ContentType, bytes.NewReader(body))
+	answer, err := http.Post(url, contentType, bytes.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -260,14 +260,27 @@ func FuzzInspectMessage(f *testing.F) {
 	for _, m := range [][]byte{c.request, c.response, c.fault, soap.KeyMessage{Challenge: c.request}.Bytes(), []byte("WE1SAAAA"), []byte("<e:Envelope><Body><Fault/>")} {
 		f.Add(m)
 	}
+	w := talkWidevine(f)
+	for _, m := range [][]byte{
+		w.request, w.private, w.license, w.certificate, w.bare, {8, 4}, {8, 3, 0x12, 2, 8, 2}, []byte("CAMSAggC"), []byte(`{"a":["080312020802"]}`), w.license[:200],
+	} {
+		f.Add(m)
+	}
+	roots, err := namedRoots("")
+	if err != nil {
+		f.Fatal(err)
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		kind := messageKind(data)
-		if kind == "" {
+		v := newMessage("fuzz", data, roots)
+		if v == nil {
 			return
+		}
+		if v.Kind == "" || len(v.summary()) > 4000 {
+			t.Errorf("%q: %q", v.Kind, v.summary())
 		}
 		a := &app{out: io.Discard, err: io.Discard}
 		for _, asJSON := range []bool{false, true} {
-			if err := a.inspectMessage("fuzz", kind, data, asJSON); err != nil && a.report(err) != reports.ExitUsage {
+			if err := a.inspectMessage(v, asJSON); err != nil && a.report(err) != reports.ExitUsage {
 				t.Errorf("%v", err)
 			}
 		}

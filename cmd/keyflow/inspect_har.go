@@ -1,0 +1,293 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"keyflow/drm"
+	"keyflow/drm/capture"
+	"keyflow/drm/har"
+	"keyflow/drm/secret"
+)
+
+const kindArchive = "HTTP archive"
+
+// The bounds of what is kept of an archive.
+const (
+	maxExchanges  = 1000
+	maxCandidates = 2000 // entries that a later one may show to be of a license service
+)
+
+// archiveReader sorts out the entries of an archive that are of a license service: those whose request or answer holds a message,
+// and all others to the same URL, such as preflights and requests whose body was not kept, or to where such an entry leads.
+type archiveReader struct {
+	view       inspectedArchive
+	roots      []namedRoot
+	only       int             // the entry that is wanted, -1: all
+	services   map[string]bool // URLs without query
+	candidates []inspectedExchange
+	secrets    *secret.Vault
+	learnt     int
+}
+
+// inspectArchive shows an HTTP archive, or one entry of it.
+func (a *app) inspectArchive(in *input, roots []namedRoot, f inspectFlags) error {
+	r := &archiveReader{
+		view:  inspectedArchive{Name: in.name, Kind: kindArchive, Exchanges: []inspectedExchange{}},
+		roots: roots, only: f.entry, services: map[string]bool{}, secrets: secret.NewVault(),
+	}
+	err := har.Read(in.text, r.visit)
+	r.finish()
+	if err != nil {
+		r.view.Problems = append(r.view.Problems, err.Error())
+	}
+	missing := f.entry >= 0 && len(r.view.Exchanges) == 0
+	if !missing {
+		if shown := a.showArchive(r, f); shown != nil {
+			return shown
+		}
+	}
+	switch {
+	case err != nil:
+		return usage(err, "give the archive as the browser's developer tools save it: \"save all as HAR with content\"")
+	case missing:
+		return usage(fmt.Errorf("%q has %s, no entry %d", in.name, plural(r.view.Entries, "entry"), f.entry), "keyflow inspect FILE shows the numbers of the entries")
+	}
+	return nil
+}
+
+// showArchive prints what was read. Secrets of the archive that a server, say, repeats in an error are left out here.
+func (a *app) showArchive(r *archiveReader, f inspectFlags) error {
+	var text bytes.Buffer
+	to := &app{out: &text, err: a.err}
+	switch {
+	case f.json && f.entry >= 0:
+		if err := to.printJSON(r.view.Exchanges[0]); err != nil {
+			return err
+		}
+	case f.json:
+		if err := to.printJSON(r.view); err != nil {
+			return err
+		}
+	case f.entry >= 0:
+		to.printEntry(r.view.Name, r.view.Exchanges[0])
+	default:
+		to.printArchive(r.view)
+	}
+	if _, err := fmt.Fprint(a.out, r.secrets.Redact(text.String())); err != nil {
+		return harness(fmt.Errorf("write output: %w", err))
+	}
+	return nil
+}
+
+func (r *archiveReader) visit(e har.Entry) bool {
+	r.view.Entries++
+	if r.only >= 0 {
+		if e.Index == r.only {
+			r.take(r.exchange(e))
+		}
+		return e.Index < r.only
+	}
+	x := r.exchange(e)
+	switch {
+	case x.found || r.services[x.key]:
+		r.take(x)
+	case e.Method != http.MethodGet && len(r.candidates) < maxCandidates:
+		r.candidates = append(r.candidates, x)
+	default:
+		r.other(x)
+	}
+	return true
+}
+
+// take takes an exchange in, and remembers where others of its service go.
+func (r *archiveReader) take(x inspectedExchange) {
+	if len(r.view.Exchanges) == maxExchanges {
+		r.view.More++
+		return
+	}
+	r.view.Exchanges = append(r.view.Exchanges, x)
+	if x.found {
+		r.services[x.key] = true
+	}
+	if x.leadsTo != "" {
+		r.services[x.leadsTo] = true
+	}
+}
+
+func (r *archiveReader) other(x inspectedExchange) {
+	r.view.Others++
+	if x.Request != nil && x.Request.Lost != "" {
+		r.view.Lost++
+	}
+}
+
+// finish decides about the entries that had to wait.
+func (r *archiveReader) finish() {
+	for _, x := range r.candidates {
+		if r.services[x.key] {
+			r.take(x)
+		} else {
+			r.other(x)
+		}
+	}
+	slices.SortStableFunc(r.view.Exchanges, func(x, y inspectedExchange) int { return x.Index - y.Index })
+}
+
+// exchange tells an entry.
+func (r *archiveReader) exchange(e har.Entry) inspectedExchange {
+	x := inspectedExchange{
+		Index: e.Index, Took: float64(e.Took) / float64(time.Millisecond), Method: first(e.Method), URL: shownURL(e.URL), Status: e.Status,
+		Failure: first(e.Failure), Redirect: shownURL(e.Redirect), RequestHeaders: fieldsOf(e.Header), AnswerHeaders: fieldsOf(e.AnswerHeader),
+	}
+	if !e.Started.IsZero() {
+		x.Started = &e.Started
+	}
+	where := fmt.Sprintf("log.entries[%d]", e.Index)
+	var request, answer capture.Message
+	x.Request, request = r.body(where+".request", e.Request)
+	x.Answer, answer = r.body(where+".response", e.Answer)
+	x.found = request.System != "" || answer.System != ""
+	x.Kind = exchangeKind(e, request, answer)
+	if u, err := url.Parse(e.URL); err == nil {
+		x.Query, x.key = queryOf(u), serviceOf(u)
+		if to, err := u.Parse(e.Redirect); e.Redirect != "" && err == nil {
+			x.leadsTo = serviceOf(to)
+		}
+		if x.found || r.only >= 0 || e.Method != http.MethodGet || r.services[x.key] {
+			r.learn(e, u)
+		}
+	}
+	return x
+}
+
+// serviceOf names a URL without what differs from request to request.
+func serviceOf(u *url.URL) string {
+	return u.Scheme + "://" + strings.ToLower(u.Host) + u.EscapedPath()
+}
+
+// kindPreflight is what a browser asks before it sends a request to another origin.
+const kindPreflight = "preflight"
+
+// exchangeKind tells what an exchange is for by what was sent, or else by what was answered.
+func exchangeKind(e har.Entry, request, answer capture.Message) string {
+	switch {
+	case e.Method == http.MethodOptions:
+		return kindPreflight
+	case request.System != "" && !request.Answer:
+		return string(request.System) + " " + string(request.Kind)
+	case answer.System != "" && answer.Answer:
+		return string(answer.System) + " " + string(answer.Kind)
+	}
+	return "not recognised"
+}
+
+// body tells a body and the message in it; nil for none.
+func (r *archiveReader) body(where string, b har.Body) (*inspectedBody, capture.Message) {
+	if len(b.Data) == 0 && b.Lost == "" {
+		return nil, capture.Message{}
+	}
+	v := &inspectedBody{Type: first(b.Type), Bytes: len(b.Data), Lost: b.Lost}
+	m, _ := capture.Find(b.Data)
+	if v.Message = newMessage(where, b.Data, r.roots); v.Message != nil {
+		v.Summary = v.Message.summary()
+	} else if len(b.Data) > 0 {
+		v.Summary = outlineText(b.Data)
+	}
+	return v, m
+}
+
+// outlineText tells what a body that holds no message looks like, and never what it says.
+func outlineText(data []byte) string {
+	text := bytes.TrimSpace(data)
+	var object map[string]json.RawMessage
+	switch {
+	case json.Unmarshal(text, &object) == nil && object != nil:
+		names := slices.Sorted(maps.Keys(object))
+		for i, name := range names {
+			if len(name) > maxPathPart {
+				names[i] = hiddenAsMark
+			}
+		}
+		if len(names) > 20 {
+			names = append(names[:20], hiddenAsMark)
+		}
+		return "JSON with the members " + told(strings.Join(names, ", "))
+	case json.Valid(text):
+		return "JSON, no object"
+	case bytes.HasPrefix(text, []byte("<")):
+		if root, _ := capture.Outline(data); root != "" && len(root) <= maxPathPart {
+			return "a document <" + told(root) + ">"
+		}
+		return "what looks like HTML or XML"
+	case readable(text) == string(text):
+		return "text"
+	}
+	return "bytes that are no message of a DRM system"
+}
+
+func fieldsOf(h http.Header) []inspectedField {
+	var fields []inspectedField
+	for _, name := range slices.Sorted(maps.Keys(h)) {
+		if len(fields) == maxListed {
+			break
+		}
+		fields = append(fields, shownField(first(name), strings.Join(h[name], ", ")))
+	}
+	return fields
+}
+
+// The bounds of the secrets that are learnt of an archive.
+const (
+	maxSecrets     = 5000
+	minSecretValue = 24 // bytes of a value with a name that says nothing
+	minSecretNamed = 12 // of one whose name says that it is secret
+)
+
+// learn makes the secrets of an exchange known, for what is printed of messages to be searched for them.
+func (r *archiveReader) learn(e har.Entry, u *url.URL) {
+	for _, header := range []http.Header{e.Header, e.AnswerHeader} {
+		for name, values := range header {
+			for _, value := range values {
+				if shownField(name, value).Hidden == 0 {
+					continue
+				}
+				r.secret("header", name, value)
+				for part := range strings.FieldsFuncSeq(value, func(c rune) bool { return c == ' ' || c == ';' || c == ',' }) {
+					r.secret("header", name, part)
+					if _, after, named := strings.Cut(part, "="); named {
+						r.secret("header", name, after)
+					}
+				}
+			}
+		}
+	}
+	query, err := url.ParseQuery(u.RawQuery)
+	if err != nil {
+		query = url.Values{"": {u.RawQuery}}
+	}
+	for name, values := range query {
+		for _, value := range values {
+			r.secret("query", name, value)
+		}
+	}
+}
+
+// secret learns a value if it looks like a secret. What else stands in a query or a header, such as a KID, a URL or a content id,
+// may stand in a message as well, and is to be seen there.
+func (r *archiveReader) secret(where, name, value string) {
+	_, noKID := drm.ParseKID(value)
+	long := len(value) >= minSecretValue || len(value) >= minSecretNamed && credentials.MatchString(name)
+	if noKID == nil || !long || strings.Contains(value, "://") || r.learnt == maxSecrets {
+		return
+	}
+	r.learnt++
+	r.secrets.Add(where, secret.New([]byte(value)))
+}
