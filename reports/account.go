@@ -44,11 +44,20 @@ func newBalance(total string, want int64, parts ...part) balance {
 
 // balances returns the three equations of [Accounting], each checked here again.
 func (a Accounting) balances() []balance {
+	sent := a.withFlying([]part{{"answered", a.Answered}, {"failed", total(a.Failed)}})
 	return []balance{
 		newBalance("planned", a.Planned, part{"sent", a.Sent}, part{"not sent", total(a.NotSent)}),
-		newBalance("sent", a.Sent, part{"answered", a.Answered}, part{"failed", total(a.Failed)}),
+		newBalance("sent", a.Sent, sent...),
 		newBalance("answered", a.Answered, part{"verified", a.Verified}, part{"unverified", a.Unverified}, part{"wrong", a.Wrong}),
 	}
+}
+
+// withFlying adds the requests in flight to parts of what was sent, if there are any.
+func (a Accounting) withFlying(parts []part) []part {
+	if a.InFlight == 0 {
+		return parts
+	}
+	return append(parts, part{"in flight when the journal ends", a.InFlight})
 }
 
 // holds reports whether the accounting says that it balances and does.

@@ -53,8 +53,10 @@ type point struct {
 // bucket is one position on the x axis: one second, or several of a long run.
 type bucket struct {
 	From, Seconds             int
-	Due, Answered, Bad, Wrong float64 // per second; Bad and Wrong are of the worst second
-	P50, P99, Max             int64   // of the worst second
+	Due, Answered, Bad, Wrong float64            // per second; Bad and Wrong are of the worst second
+	P50, P99, Max             int64              // of the worst second
+	FailedBy, WrongBy         map[string]float64 // by class, of the worst second of each
+	Use                       use
 }
 
 // timeline is the x axis of all charts of a run.
@@ -92,24 +94,41 @@ func (b *bucket) add(s Second) {
 	b.Due += (float64(s.Due) - b.Due) / n
 	b.Answered += (float64(s.Answered) - b.Answered) / n
 	b.Bad, b.Wrong = max(b.Bad, float64(s.Failed)), max(b.Wrong, float64(s.Wrong))
+	worst(&b.FailedBy, s.FailedBy)
+	worst(&b.WrongBy, s.WrongBy)
 	b.P50, b.P99, b.Max = max(b.P50, s.P50), max(b.P99, s.P99), max(b.Max, s.Max)
+}
+
+// worst keeps the largest count of each class.
+func worst(to *map[string]float64, by map[string]int64) {
+	if *to == nil && len(by) > 0 {
+		*to = map[string]float64{}
+	}
+	for class, n := range by {
+		(*to)[class] = max((*to)[class], float64(n))
+	}
 }
 
 // charts draws the seconds of a load run.
 func charts(l *Load) []chart {
-	t := newTimeline(l.Seconds)
-	if len(t.Buckets) == 0 {
-		return nil
+	var all []chart
+	if t := newTimeline(l.Seconds); len(t.Buckets) > 0 {
+		all = t.shaded(l.WarmUp, rateChart(t), latencyChart(t), failureChart(t))
 	}
-	all := []chart{rateChart(t), latencyChart(t), failureChart(t)}
-	if l.WarmUp != nil {
-		for i := range all {
-			if all[i].Note != "" {
-				continue
-			}
-			all[i].Desc += " The shaded beginning is the warm-up."
-			all[i].Shade = t.shade(float64(l.WarmUp.DurationMS) / 1000)
+	if t := newUsageTimeline(l.Usage); len(t.Buckets) > 0 {
+		all = append(all, t.shaded(l.WarmUp, trafficChart(t), connectionChart(t), generatorChart(t))...)
+	}
+	return all
+}
+
+// shaded marks the warm-up in charts, if there was one.
+func (t timeline) shaded(w *WarmUp, all ...chart) []chart {
+	for i := range all {
+		if w == nil || all[i].Note != "" {
+			continue
 		}
+		all[i].Desc += " The shaded beginning is the warm-up."
+		all[i].Shade = t.shade(float64(w.DurationMS) / 1000)
 	}
 	return all
 }

@@ -64,39 +64,3 @@ func latencyChart(t timeline) chart {
 	})
 	return c
 }
-
-// failureChart stacks wrong answers on failed requests.
-func failureChart(t timeline) chart {
-	hi := 0.0
-	for _, b := range t.Buckets {
-		hi = max(hi, b.Bad+b.Wrong)
-	}
-	c := chart{
-		ID: "failures", Title: "Failures per second", YLabel: "requests per second",
-		Desc:    "Failed requests and wrong licenses per second of the run; of a position that stands for several seconds, the worst.",
-		Columns: []string{"Second", "Failed", "Wrong"},
-	}
-	if hi == 0 {
-		c.Note = "No request failed and no license was wrong, in any second."
-		return c
-	}
-	s := newScale(t, 0, niceMax(hi), false)
-	c.Series = []series{{Class: "bad", Label: "failed"}, {Class: "three", Label: "wrong license"}}
-	gap := min(1.5, s.width*0.15)
-	for _, b := range t.Buckets {
-		c.Bars = append(c.Bars, s.bar("bad", b, 0, b.Bad, gap)...)
-		c.Bars = append(c.Bars, s.bar("three", b, b.Bad, b.Bad+b.Wrong, gap)...)
-	}
-	c.X, c.Y = s.xTicks(), s.yTicks(digits3)
-	c.Points = s.points(t, func(b bucket) []string { return []string{digits3(b.Bad), digits3(b.Wrong)} })
-	return c
-}
-
-// bar fills a bucket's column between two values; nothing gives no bar.
-func (s scale) bar(class string, b bucket, from, to, gap float64) []bar {
-	if to <= from {
-		return nil
-	}
-	height := max(s.y(from)-s.y(to), 1) // one failure among thousands still shows
-	return []bar{{class, px(s.left(b) + gap), px(s.y(from) - height), px(max(s.width-2*gap, 0.5)), px(height)}}
-}

@@ -50,7 +50,11 @@ func TestChartsStayInTheirFrame(t *testing.T) {
 		"out of bounds": {{At: -5, Due: 1}, {At: math.MaxInt, Due: 1}, {At: 3, Due: math.MaxInt64, Answered: math.MaxInt64, Max: math.MaxInt64, P50: 1}},
 		"flat":          {{At: 0, Due: 7, Answered: 7, P50: 100, P99: 100, Max: 100}, {At: 1, Due: 7, Answered: 7, P50: 100, P99: 100, Max: 100}},
 	} {
-		cs := charts(&Load{Seconds: ss})
+		us := make([]Usage, len(ss))
+		for i, s := range ss {
+			us[i] = Usage{At: s.At, CPUSeconds: float64(s.Due), WireSent: s.Max, ConnectionsOpen: s.P50, ConnectionsOpened: s.Due, HeapBytes: uint64(s.Max)}
+		}
+		cs := charts(&Load{Seconds: ss, Usage: us})
 		if (len(cs) == 0) != (name == "none") {
 			t.Errorf("%s: %d charts", name, len(cs))
 		}
@@ -62,6 +66,9 @@ func TestChartsStayInTheirFrame(t *testing.T) {
 				t.Errorf("%s, %s: %d and %d marks, %d points", name, c.ID, len(c.X), len(c.Y), len(c.Points))
 			}
 			for _, s := range c.Series {
+				if s.Path == "" {
+					continue // bars
+				}
 				for _, p := range strings.FieldsFunc(strings.ReplaceAll(s.Path, "h0.01", ""), func(r rune) bool { return r == 'M' || r == 'L' }) {
 					x, y, _ := strings.Cut(p, " ")
 					inside(t, name+", "+c.ID, x, plotLeft, plotRight)
@@ -96,7 +103,7 @@ func TestChartsTellUnits(t *testing.T) {
 			t.Errorf("no axis says %q", want)
 		}
 	}
-	if n := strings.Count(page, "<svg viewBox=\"0 0 860 280\""); n != 3 {
+	if n := strings.Count(page, "<svg viewBox=\"0 0 860 280\""); n != 6 {
 		t.Errorf("%d charts are drawn", n)
 	}
 	for part := range strings.SplitSeq(page, "<svg viewBox=\"0 0 860 280\"") {

@@ -107,6 +107,7 @@ type loadView struct {
 	Limited      bool
 	LimitedWhy   string
 	ServerDiffer bool
+	Lost         string // why the run was not streamed to its end
 }
 
 // tile is one figure that sums up a load run.
@@ -198,13 +199,14 @@ func transcriptLink(path string) string {
 func newLoadView(l *Load) *loadView {
 	v := &loadView{
 		Load: l, Plan: planFacts(l), Tiles: tiles(l), Balances: l.balances(), Holds: l.Balanced(),
-		Losses: l.Accounting.losses(), Percentiles: percentileNames[:], Charts: charts(l), Generator: generatorFacts(l.Generator),
+		Losses: l.Accounting.losses(), Percentiles: percentileNames[:], Charts: charts(l), Generator: append(generatorFacts(l.Generator), trafficFacts(l.Traffic)...),
 		Limited: l.Generator.Limited, LimitedWhy: l.Generator.Why,
 	}
 	v.Windowed = l.windowed()
 	if len(l.Operations) > 1 {
 		v.CountColumns = operationColumns()
 	}
+	v.Lost = l.lostJournal()
 	if n := l.Accounting.ServerCounted; n != nil {
 		v.ServerDiffer = *n != l.Accounting.Sent
 	}

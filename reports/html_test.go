@@ -116,8 +116,8 @@ func TestHTMLSaysIt(t *testing.T) {
 	for name, want := range map[string][]string{
 		"outcomes":    {">No claim<", "WV-LIC-03", "What to do", "Look for a response cache", "blocked by process the license", `href="transcripts/WV-LIC-03.txt"`, "requirement set", "5f0c1d9a3f6b"},
 		"passed":      {">Conformant<"},
-		"load":        {">balanced<", "kept", "No request failed and no license was wrong", "from the time a request was due"},
-		"load-missed": {"NOT balanced", "missed", "keyflow itself was the limit", "wrong-request-id", "The run ended early"},
+		"load":        {">balanced<", "kept", "No request failed and no license was wrong", "256 opened, at most 256 open", "CPU seconds per second", "from the time a request was due"},
+		"load-missed": {"NOT balanced", "missed", "keyflow itself was the limit", "wrong-request-id", "streamed to disk up to second 417 only", ">http-503<", "wrong: bad-mac", "other classes", "The run ended early"},
 		"withheld":    {"Redaction failed", "results[1].note"},
 		"empty":       {"No check was run"},
 	} {

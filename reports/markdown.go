@@ -172,6 +172,12 @@ func (m *markdown) load(l *Load) {
 	if l.Generator.Limited {
 		m.line("\n> [!WARNING]\n> keyflow itself was the limit: %s", mdLine(l.Generator.Why))
 	}
+	if lost := l.lostJournal(); lost != "" {
+		m.line("\n> [!CAUTION]\n> %s", mdLine(lost))
+	}
+	for _, f := range trafficFacts(l.Traffic) {
+		m.line("\n%s: %s", f.Name, md(f.Value))
+	}
 	m.head(latencyHead("Operation")...)
 	for _, op := range l.Operations {
 		m.latencies(op, mdLine(op.Name))

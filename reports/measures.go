@@ -101,10 +101,34 @@ func runFacts(r *Report) []fact {
 	return known(fs...)
 }
 
+// trafficFacts tells what went over the connections, nothing for a report that does not.
+func trafficFacts(t Traffic) []fact {
+	if t == (Traffic{}) {
+		return nil
+	}
+	return []fact{
+		{"Bodies", bytesIEC(uint64(t.BytesSent)) + " sent, " + bytesIEC(uint64(t.BytesReceived)) + " received"},
+		{"On the wire", bytesIEC(uint64(t.WireSent)) + " sent, " + bytesIEC(uint64(t.WireReceived)) + " received"},
+		{"Connections", count(t.Connections) + " opened, at most " + count(t.ConnectionsOpen) + " open"},
+	}
+}
+
+// lostJournal says that a run was not streamed to its end, "" if it was.
+func (l *Load) lostJournal() string {
+	if l.JournalLost == nil {
+		return ""
+	}
+	return fmt.Sprintf("The run was streamed to disk up to second %s only: %s. The report is complete.", count(l.JournalLost.At), l.JournalLost.Why)
+}
+
 func generatorFacts(g Generator) []fact {
 	limited := "no"
 	if g.Limited {
 		limited = strings.TrimSuffix("yes: "+g.Why, ": ")
+	}
+	pauses := count(g.GCPauses)
+	if g.GCPauseMicros > 0 {
+		pauses += ", together " + micros(float64(g.GCPauseMicros))
 	}
 	return known(
 		fact{"Limited by keyflow", limited},
@@ -112,7 +136,7 @@ func generatorFacts(g Generator) []fact {
 		fact{"Starved of messages", count(g.Starved)},
 		fact{"Minted ahead", count(g.MintedAhead)},
 		fact{"CPU time", micros(g.CPUSeconds * 1e6)},
-		fact{"GC pauses", count(g.GCPauses)},
+		fact{"GC pauses", pauses},
 		fact{"Largest heap", bytesIEC(g.MaxHeapBytes)},
 		fact{"Verification after the last answer", micros(g.VerifySeconds * 1e6)},
 	)

@@ -157,6 +157,10 @@ type Load struct {
 	SLOs       []SLO       `json:"slos,omitempty"`
 	Generator  Generator   `json:"generator"`
 	Samples    []Sample    `json:"samples,omitempty"` // of failed and wrong answers, a bounded number per class
+	Traffic    Traffic     `json:"traffic,omitzero"`
+	Usage      []Usage     `json:"usage,omitempty"` // by the generator's clock, one entry a second
+	// JournalLost tells why the run was no longer streamed to disk; nil if it was to its end, or nobody wanted it.
+	JournalLost *JournalLost `json:"journal_lost,omitempty"`
 }
 
 // Plan is what was asked for.
@@ -190,14 +194,16 @@ type WarmUp struct {
 	Wrong      int64            `json:"wrong"`
 }
 
-// Accounting balances: Planned = Sent + the sum of NotSent, Sent = Answered + the sum of Failed, and
+// Accounting balances: Planned = Sent + the sum of NotSent, Sent = Answered + the sum of Failed + InFlight, and
 // Answered = Verified + Unverified + Wrong.
 type Accounting struct {
-	Planned    int64            `json:"planned"`
-	Sent       int64            `json:"sent"`
-	NotSent    map[string]int64 `json:"not_sent,omitempty"` // by reason
-	Answered   int64            `json:"answered"`           // with a license
-	Failed     map[string]int64 `json:"failed,omitempty"`   // by class
+	Planned  int64            `json:"planned"`
+	Sent     int64            `json:"sent"`
+	NotSent  map[string]int64 `json:"not_sent,omitempty"` // by reason
+	Answered int64            `json:"answered"`           // with a license
+	Failed   map[string]int64 `json:"failed,omitempty"`   // by class
+	// InFlight counts requests that were sent and had not ended when the journal of a run ended that was killed.
+	InFlight   int64            `json:"in_flight,omitempty"`
 	Verified   int64            `json:"verified"`
 	Unverified int64            `json:"unverified"`
 	Wrong      int64            `json:"wrong"` // licenses that did not stand up to verification
@@ -261,9 +267,15 @@ type Second struct {
 	Answered int64 `json:"answered"`
 	Failed   int64 `json:"failed"`
 	Wrong    int64 `json:"wrong"`
-	P50      int64 `json:"p50_us"`
-	P99      int64 `json:"p99_us"`
-	Max      int64 `json:"max_us"`
+	// FailedBy and WrongBy are by class; a run has a bounded number of classes.
+	FailedBy map[string]int64 `json:"failed_by,omitempty"`
+	WrongBy  map[string]int64 `json:"wrong_by,omitempty"`
+	// BytesSent and BytesReceived count bodies, of requests that were sent and of answers as far as they were read.
+	BytesSent     int64 `json:"bytes_sent,omitempty"`
+	BytesReceived int64 `json:"bytes_received,omitempty"`
+	P50           int64 `json:"p50_us"`
+	P99           int64 `json:"p99_us"`
+	Max           int64 `json:"max_us"`
 	// Histogram is the lossless V2 encoding of the second's latencies.
 	Histogram string `json:"histogram,omitempty"`
 	// Operations splits the second's requests by operation.
@@ -314,8 +326,43 @@ type Generator struct {
 	MintedAhead   int     `json:"minted_ahead"`
 	CPUSeconds    float64 `json:"cpu_s"`
 	GCPauses      int     `json:"gc_pauses"`
+	GCPauseMicros int64   `json:"gc_pause_us,omitempty"` // sum
 	MaxHeapBytes  uint64  `json:"max_heap_bytes"`
 	VerifySeconds float64 `json:"verify_s"` // after the last answer, spent on the verification queue
+}
+
+// Traffic is what a run put on its connections. Bodies are counted as in [Second]; the wire has them with HTTP headers and
+// what TLS adds, but without the headers of TCP and IP.
+type Traffic struct {
+	BytesSent       int64 `json:"bytes_sent"`
+	BytesReceived   int64 `json:"bytes_received"`
+	WireSent        int64 `json:"wire_sent"`
+	WireReceived    int64 `json:"wire_received"`
+	Connections     int64 `json:"connections"` // opened, those before the first request included
+	ConnectionsOpen int64 `json:"connections_open_max"`
+}
+
+// Usage is what the generator's process did in one second of its clock, which began with the attack: minting ahead and
+// opening connections come before. Fakes in the same process are part of it. An entry that follows a gap stands for all
+// of it.
+type Usage struct {
+	At         int     `json:"at_s"`
+	CPUSeconds float64 `json:"cpu_s"` // user and system
+	GCPauses   int     `json:"gc_pauses"`
+	// GCPauseMicros is the time for which the garbage collector stopped the process.
+	GCPauseMicros     int64  `json:"gc_pause_us"`
+	HeapBytes         uint64 `json:"heap_bytes"` // at the end of the second
+	Goroutines        int    `json:"goroutines"` // at the end of the second
+	ConnectionsOpened int64  `json:"connections_opened"`
+	ConnectionsOpen   int64  `json:"connections_open"` // at the end of the second
+	WireSent          int64  `json:"wire_sent"`        // bytes, as in Traffic
+	WireReceived      int64  `json:"wire_received"`
+}
+
+// JournalLost says when and why a run was no longer streamed to disk.
+type JournalLost struct {
+	At  int    `json:"at_s"` // second since the attack began
+	Why string `json:"why"`
 }
 
 // Sample is one failed or wrong answer, kept as an example of its class.

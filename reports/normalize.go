@@ -64,6 +64,10 @@ func (l *Load) normalize() {
 		}
 	}
 	l.Generator = Generator{Limited: l.Generator.Limited}
+	l.Traffic, l.Usage = Traffic{}, nil
+	if l.JournalLost != nil {
+		l.JournalLost.At = 0
+	}
 	// Which of many equal failures were kept as examples, and their number in the run, is chance.
 	for i := range l.Samples {
 		l.Samples[i].Seq = 0

@@ -31,6 +31,10 @@ func secondRun(r *Report) {
 		}
 		l.Seconds = l.Seconds[1:]
 		l.SLOs[0].Seen = "another"
+		l.Traffic.WireSent, l.Usage = 9, nil
+		if l.JournalLost != nil {
+			l.JournalLost.At++
+		}
 		l.Generator = Generator{Limited: l.Generator.Limited, CPUSeconds: 7}
 		slices.Reverse(l.Samples)
 		for i := range l.Samples {

@@ -65,5 +65,6 @@ func (l *Load) balances() []balance {
 	for _, op := range l.Operations {
 		measured += op.Sent
 	}
-	return append(bs, newBalance("sent", l.Accounting.Sent, part{"in the warm-up", l.WarmUp.Sent}, part{"measured", measured}))
+	parts := []part{{"in the warm-up", l.WarmUp.Sent}, {"measured", measured}}
+	return append(bs, newBalance("sent", l.Accounting.Sent, l.Accounting.withFlying(parts)...))
 }

@@ -42,6 +42,7 @@ func TestShade(t *testing.T) {
 		l := loadReport().Load
 		l.WarmUp = &WarmUp{DurationMS: c.until}
 		l.Seconds = seconds(c.first+c.seconds, func(int, *Second) {})[c.first:]
+		l.Usage = usage(c.first + c.seconds)[c.first:]
 		for _, chart := range charts(l) {
 			got := ""
 			if chart.Shade != nil {

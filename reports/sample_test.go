@@ -15,6 +15,7 @@ var goldenReports = map[string]func() *Report{
 	"load-missed": loadMissedReport,
 	"load-mix":    loadMixReport,
 	"load-shape":  loadShapeReport,
+	"load-cut":    loadCutReport,
 	"empty":       emptyReport,
 	"interrupted": interruptedReport,
 	"withheld":    withheldReport,
@@ -162,6 +163,8 @@ func loadReport() *Report {
 			s.P50, s.P99, s.Max = 64000, 187000, 212300
 		}
 	})
+	l.Traffic = Traffic{BytesSent: 54_790_000, BytesReceived: 16_417_000, WireSent: 59_300_000, WireReceived: 21_700_000, Connections: 256, ConnectionsOpen: 256}
+	l.Usage = usage(21)
 	r.Load = l
 	r.Verdict = Verdict{State: Passed, Summary: "30000 licenses at 500/s, all verified, 3 of 3 objectives kept", Claim: Claim{Text: "no claim: a load run makes none"}}
 	return r
@@ -186,12 +189,16 @@ func loadMissedReport() *Report {
 	l.Seconds = seconds(600, func(i int, s *Second) {
 		if i%97 > 90 {
 			s.Failed, s.Wrong, s.Answered = int64(i%7), int64(i%3), s.Answered-int64(i%7)
+			s.FailedBy, s.WrongBy = map[string]int64{"timeout": s.Failed}, map[string]int64{"bad-mac": s.Wrong}
 			s.P99, s.Max = s.P99*60, s.Max*90
 		}
 		if i >= 400 && i < 420 {
-			s.Answered, s.P50, s.P99, s.Max, s.Failed = 0, 0, 0, 0, 3
+			s.Answered, s.P50, s.P99, s.Max, s.Failed = 0, 0, 0, 0, 15
+			s.FailedBy = map[string]int64{"http-503": 5, "http-500": 4, "reset": 3, "dial": 2, "tls": 1}
 		}
 	})
+	l.Usage = usage(40)
+	l.JournalLost = &JournalLost{At: 417, Why: "write journal: no space left on device"}
 	l.Samples = []Sample{
 		{Class: "wrong-request-id", Seq: 10412, Expected: "request id 9f1c…", Seen: "request id 77ab…"},
 		{Class: "timeout", Seq: 20001, Seen: "no answer within 5 s"},
@@ -199,6 +206,35 @@ func loadMissedReport() *Report {
 	r.Run.Interrupted = "interrupt signal after 10 min"
 	r.Verdict = Verdict{State: Failed, Exit: 7, Summary: "3 of 4 objectives missed, 17 wrong licenses", Claim: Claim{Text: "no claim: a load run makes none"}}
 	return r
+}
+
+// loadCutReport is what the journal of a run tells that was killed.
+func loadCutReport() *Report {
+	r := loadReport()
+	l := r.Load
+	l.Accounting = Accounting{
+		Planned: 30000, Sent: 10503, NotSent: map[string]int64{"not-in-the-journal": 19497}, Answered: 10490, InFlight: 13,
+		Verified: 10488, Unverified: 2, Balanced: true,
+	}
+	l.Seconds, l.Usage = l.Seconds[:22], l.Usage[:21]
+	r.Run.Interrupted = "the process ended without a report; its journal ends after 21.0 s"
+	r.Verdict = Verdict{State: Incomplete, Exit: 5, Summary: "30000 planned, 10503 sent", Claim: Claim{Text: "no claim: a load run makes none"}}
+	return r
+}
+
+// usage is that of a generator whose server closed its connections once.
+func usage(n int) []Usage {
+	us := make([]Usage, n)
+	for i := range us {
+		us[i] = Usage{
+			At: i, CPUSeconds: 0.6 + float64(i%5)/20, GCPauses: 3 + i%2, GCPauseMicros: 310 + int64(i%9), HeapBytes: 150_000_000 + uint64(i%11)<<20,
+			Goroutines: 540, ConnectionsOpen: 256, WireSent: 980_000 + int64(i%7)*1000, WireReceived: 361_000,
+		}
+		if i == 12 {
+			us[i].ConnectionsOpened = 200
+		}
+	}
+	return us
 }
 
 // loadMixReport is a run of two systems: the smaller share has wrong licenses and failures.

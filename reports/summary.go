@@ -189,6 +189,10 @@ func (s *summary) load(l *Load) {
 	if l.Generator.Limited {
 		s.field(2, "limited", "keyflow itself was the limit: "+l.Generator.Why)
 	}
+	if t := l.Traffic; t != (Traffic{}) {
+		s.line(fmt.Sprintf("  %s sent, %s received; %s connections opened", bytesIEC(uint64(t.WireSent)), bytesIEC(uint64(t.WireReceived)), count(t.Connections)))
+	}
+	s.field(2, "journal", l.lostJournal())
 	s.line("")
 	s.accounting(l)
 	s.shares(l)

@@ -175,7 +175,10 @@ func checkOurs(dir string) error {
 }
 
 // isReport reports whether the file is a report of any version: other tools write a report.json too.
-func isReport(path string) bool {
+func isReport(path string) bool { return begins(path, Schema) }
+
+// begins reports whether the file begins like one of the schema, of any version.
+func begins(path, schema string) bool {
 	f, err := os.Open(path)
 	if err != nil {
 		return false
@@ -186,7 +189,7 @@ func isReport(path string) bool {
 	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return false
 	}
-	// The schema is the first key that a report has.
+	// The schema is the first key.
 	d := json.NewDecoder(bytes.NewReader(head[:n]))
 	for _, want := range []json.Token{json.Delim('{'), "schema"} {
 		if got, tokenErr := d.Token(); tokenErr != nil || got != want {
@@ -195,6 +198,6 @@ func isReport(path string) bool {
 	}
 	version, err := d.Token()
 	text, ok := version.(string)
-	family, _, _ := strings.Cut(Schema, "/")
+	family, _, _ := strings.Cut(schema, "/")
 	return err == nil && ok && strings.HasPrefix(text, family+"/")
 }
