@@ -22,6 +22,10 @@ func (r *run) report() (*reports.Load, error) {
 		Samples:    append(r.books.samples.list(), r.verifier.samples.list()...),
 	}
 	load.Generator = r.generator(load)
+	load.Traffic, load.Usage, load.JournalLost = r.traffic.report(), r.recorder.usage, r.recorder.lost
+	if r.replayed != nil {
+		r.replayed.measured(load)
+	}
 	if r.books.err != nil {
 		return load, fmt.Errorf("record times: %w", r.books.err)
 	}
@@ -35,6 +39,12 @@ func (r *run) report() (*reports.Load, error) {
 	if load.Seconds, err = r.books.timeline.list(r.verifier.bySecond); err != nil {
 		return load, err
 	}
+	for i := range load.Seconds {
+		s := &load.Seconds[i]
+		s.WrongBy = r.verifier.classes[s.At]
+		load.Traffic.BytesSent += s.BytesSent
+		load.Traffic.BytesReceived += s.BytesReceived
+	}
 	load.SLOs, err = Evaluate(c.SLOs, load)
 	return load, err
 }
@@ -46,6 +56,7 @@ func (r *run) accounting() reports.Accounting {
 		Sent:     r.sender.sent.Load(),
 		Answered: b.answered.Load(),
 		Failed:   b.classes,
+		InFlight: r.inFlight(),
 		Verified: v.verified.Load(),
 		Wrong:    v.wrong.Load(),
 		WrongBy:  v.reasons,
@@ -59,37 +70,56 @@ func (r *run) accounting() reports.Accounting {
 	return a
 }
 
+// inFlight returns how many requests were in flight when the journal ended that is replayed.
+func (r *run) inFlight() int64 {
+	if r.replayed == nil {
+		return 0
+	}
+	return r.sender.sent.Load() - r.books.answered.Load() - r.books.failed.Load()
+}
+
+// slack is by how many requests the end of the warm-up is uncertain, where a journal ends in the middle of a run: those that
+// a worker had. A run that has come to its end has none.
+func (r *run) slack() int64 {
+	if r.replayed == nil || r.replayed.last != nil && r.replayed.last.End != nil {
+		return 0
+	}
+	return int64(r.config.Workers)
+}
+
 // balanced holds the counters against each other that were kept at different places: no equation follows from how its
 // terms were computed.
 func (r *run) balanced() bool {
 	b, v := r.books, r.verifier
 	released, sent := r.pacer.released.Load(), r.sender.sent.Load()
 	answered, failed := b.answered.Load(), b.failed.Load()
+	inFlight := r.inFlight()
 	counts := b.operations.counts().with(b.warm)
 	return released+r.pacer.withheld == r.total &&
-		b.results.Load() == released &&
+		b.results.Load() == released-inFlight &&
 		b.lost == 0 &&
 		sent+b.refused == released &&
-		answered+failed == sent &&
+		answered+failed == sent-inFlight && inFlight >= 0 &&
 		b.classes.sum() == failed &&
 		b.queued+b.skipped+b.overflow == answered &&
 		v.judged.Load()+v.unjudged.Load() == b.queued &&
 		v.verified.Load()+v.passed.Load()+v.wrong.Load() == v.judged.Load() &&
 		v.reasons.sum() == v.wrong.Load() &&
 		v.byKind.sum() == v.wrong.Load() &&
-		counts == measuredCounts{sent, answered, failed, answered + b.classes[classTimeout], sent} &&
-		b.warm.sent+b.warm.refused == min(released, b.warming) &&
+		counts == measuredCounts{sent - inFlight, answered, failed, answered + b.classes[classTimeout], sent - inFlight} &&
+		min(released, b.warming)-b.warm.sent-b.warm.refused <= r.slack() && b.warm.sent+b.warm.refused <= min(released, b.warming) &&
 		r.sharesBalance()
 }
 
 func (r *run) generator(load *reports.Load) reports.Generator {
-	cpu, pauses := r.meter.used()
 	why := r.limits(load)
-	return reports.Generator{
+	g := reports.Generator{
 		Limited: len(why) > 0, Why: strings.Join(why, "; "),
-		WorkerBound: r.pacer.bound, Starved: r.minter.starved.Load(), MintedAhead: r.mintedAhead,
-		CPUSeconds: cpu, GCPauses: pauses, MaxHeapBytes: r.meter.maxHeap, VerifySeconds: r.verifying.Seconds(),
+		WorkerBound: r.pacer.bound.Load(), Starved: r.minter.starved.Load(), MintedAhead: r.mintedAhead,
+		VerifySeconds: r.verifying.Seconds(),
 	}
+	r.meter.used(&g)
+	return g
 }
 
 // limits returns why the figures say more about the generator than about the server.
@@ -103,7 +133,7 @@ func (r *run) limits(load *reports.Load) []string {
 	if load.Accounting.Sent > 0 && load.Rate.Percent < limitPercent {
 		why = append(why, fmt.Sprintf("%.1f %% of the asked rate was achieved", load.Rate.Percent))
 	}
-	add(r.pacer.bound, fmt.Sprintf("%%d requests were due while all %d workers were busy", r.config.Workers))
+	add(r.pacer.bound.Load(), fmt.Sprintf("%%d requests were due while all %d workers were busy", r.config.Workers))
 	add(r.minter.starved.Load(), "%d requests had to wait for a minted key request")
 	add(r.books.overflow, fmt.Sprintf("%%d answers found the verification queue (%d MiB) full and are unverified", r.config.VerifyBytes>>20))
 	add(r.verifier.unjudged.Load(), "%d answers are unverified because the run was cut short")

@@ -11,6 +11,8 @@ type shareCounts struct {
 	timeouts, wrongBy, wrongByKind      int64
 	warmReleased, warmRefused, warmSent int64
 
+	inFlight int64          // when a journal ends; a run itself leaves nothing
+	slack    int64          // see [run.slack]
 	measured measuredCounts // with those of the warm-up
 }
 
@@ -28,6 +30,10 @@ func (r *run) share(i int) shareCounts {
 	}
 	released := r.pacer.released.Load()
 	c.withheld = c.planned - r.mix.Counts(r.config.Plan, released)[i]
+	if r.replayed != nil {
+		c.withheld = c.planned - c.sent
+		c.inFlight, c.slack = c.sent-c.answered-c.failed, r.slack()
+	}
 	c.warmReleased = r.mix.Counts(r.config.Plan, min(released, r.books.warming))[i]
 	return c
 }
@@ -35,13 +41,13 @@ func (r *run) share(i int) shareCounts {
 // balanced holds the counters of one share against each other.
 func (c shareCounts) balanced() bool {
 	return c.planned == c.sent+c.refused+c.withheld &&
-		c.sent == c.answered+c.failed &&
+		c.sent == c.answered+c.failed+c.inFlight && c.inFlight >= 0 &&
 		c.answered == c.queued+c.skipped+c.overflow &&
 		c.queued == c.verified+c.passed+c.wrong+c.unjudged &&
 		c.wrong == c.wrongBy &&
 		c.wrong == c.wrongByKind &&
-		c.measured == measuredCounts{c.sent, c.answered, c.failed, c.answered + c.timeouts, c.sent} &&
-		c.warmReleased == c.warmSent+c.warmRefused
+		c.measured == measuredCounts{c.sent - c.inFlight, c.answered, c.failed, c.answered + c.timeouts, c.sent - c.inFlight} &&
+		max(c.warmReleased-c.warmSent-c.warmRefused, c.warmSent+c.warmRefused-c.warmReleased) <= c.slack
 }
 
 // sharesBalance holds the counters of each share against each other, and their sums against the totals.
@@ -88,7 +94,7 @@ func (r *run) shares() ([]reports.Share, error) {
 		share := reports.Share{
 			Profile: s.Profile.ID, System: string(s.Profile.DRM), Weight: s.Weight,
 			Accounting: reports.Accounting{
-				Planned: c.planned, Sent: c.sent, Answered: c.answered, Failed: r.books.shares[i].classes,
+				Planned: c.planned, Sent: c.sent, Answered: c.answered, Failed: r.books.shares[i].classes, InFlight: c.inFlight,
 				Verified: c.verified, Wrong: c.wrong, WrongBy: r.verifier.shares[i].reasons,
 				Unverified: c.skipped + c.overflow + c.passed + c.unjudged, Balanced: c.balanced(),
 			},

@@ -30,7 +30,9 @@ type books struct {
 	warm       warmBook
 	timeline   timeline
 	shares     []shareBook
-	err        error // of a histogram; the first one
+	ledger     *ledger   // for the journal; nil: none
+	export     *exporter // of vegeta's results; nil: none
+	err        error     // of a histogram; the first one
 }
 
 // shareBook counts the flights of one share, beside the totals: the one can be held against the other.
@@ -66,9 +68,11 @@ func (b *books) enter(finished <-chan *flight) {
 }
 
 func (b *books) record(f *flight) {
-	f.request = nil
 	share := &b.shares[f.share]
 	warm := f.seq < b.warming
+	if f.failure.class != "" {
+		f.failure.class = b.classes.add(f.failure.class) // from here on one of a bounded number
+	}
 	if warm {
 		b.warm.record(f)
 		share.warm.record(f)
@@ -85,9 +89,12 @@ func (b *books) record(f *flight) {
 		b.note(share.operations.record(f, due))
 	}
 	b.note(b.timeline.record(f, due))
+	b.note(b.ledger.enter(f, due))
+	b.export.offer(f, due)
+	f.request = nil
 	if class := f.failure.class; class != "" {
 		b.failed.Add(1)
-		b.samples.add(b.classes.add(class), f.share, b.plan.Number(f.seq), f.failure.expected, f.failure.seen)
+		b.samples.add(class, f.share, b.plan.Number(f.seq), f.failure.expected, f.failure.seen)
 		share.classes.add(class)
 		return
 	}
@@ -97,12 +104,14 @@ func (b *books) record(f *flight) {
 	case b.verify == VerifyNone:
 		b.skipped++
 		share.skipped++
+		b.ledger.unverified(f)
 	case b.verifier.offer(f):
 		b.queued++
 		share.queued++
 	default:
 		b.overflow++
 		share.overflow++
+		b.ledger.overflow(f)
 	}
 }
 

@@ -168,7 +168,7 @@ func TestLimits(t *testing.T) {
 	}
 	for name, limit := range map[string]func(*run){
 		"rate":      func(r *run) { r.books.last = 2 * time.Second },
-		"bound":     func(r *run) { r.pacer.bound = 1 },
+		"bound":     func(r *run) { r.pacer.bound.Store(1) },
 		"starved":   func(r *run) { r.minter.starved.Store(1) },
 		"overflow":  func(r *run) { r.books.overflow = 1 },
 		"cut":       func(r *run) { r.verifier.unjudged.Store(1) },

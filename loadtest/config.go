@@ -58,6 +58,13 @@ type Config struct {
 	Seed int64 // of the verification sample
 	SLOs []SLO // beside the implied ones
 
+	// Journal is told every second what happened; nil: nobody is.
+	Journal Journal
+
+	// Results takes a record of each request that was sent, in the encoding of vegeta's own result files; nil: nobody does.
+	// See [Results].
+	Results *Results
+
 	// Progress is called at most four times a second, and once at the end, by one goroutine.
 	Progress func(Progress)
 }
@@ -120,6 +127,7 @@ func (c Config) validate() error {
 	check(c.Timeout >= 0, "timeout %s is negative", c.Timeout)
 	check(c.Grace >= 0, "grace %s is negative", c.Grace)
 	check(c.VerifyBytes >= 0 && c.VerifyBytes <= math.MaxInt32*flightOverhead, "%d bytes for verification are out of range", c.VerifyBytes)
+	check(c.Results == nil || c.Results.Write != nil, "nothing to write results to")
 	if errors.Join(errs...) == nil {
 		errs = append(errs, c.CheckWarmUp(), c.CheckObjectives())
 	}

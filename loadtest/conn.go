@@ -47,8 +47,9 @@ func endpointOf(u *url.URL) endpoint {
 // Each waiting connection is watched by a blocked read, so that one that the server closed in the meantime is never
 // handed out: the transport takes it for fresh, would not retry, and the harness would report a failure of its own making.
 type connPool struct {
-	dial   Dial
-	config *tls.Config
+	dial    Dial
+	config  *tls.Config
+	traffic *traffic // nil: nobody counts
 
 	mu   sync.Mutex
 	idle map[endpoint][]*idleConn
@@ -72,8 +73,12 @@ func (p *connPool) open(ctx context.Context, network string, e endpoint) (net.Co
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	conn, err := p.dial(ctx, network, e.address)
-	if err != nil || !e.tls {
-		return conn, err
+	if err != nil {
+		return nil, err
+	}
+	conn = p.traffic.watch(conn)
+	if !e.tls {
+		return conn, nil
 	}
 	config := p.config
 	if config.ServerName == "" {

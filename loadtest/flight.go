@@ -21,6 +21,8 @@ type flight struct {
 	refused bool          // released by the pacer, but the run was halted before it was sent
 	sent    time.Duration // since the run began, when it was handed to the transport
 	done    time.Duration // since the run began, when its answer was read or it failed
+	status  int           // of the answer, 0 if there was none
+	out, in int64         // bytes of the request's body, and of the answer's as far as it was read
 	answer  []byte        // the unwrapped license, nil if it failed
 	failure failure       // zero if it was answered
 }

@@ -1,7 +1,12 @@
 package loadtest
 
 import (
+	"runtime/debug"
 	"runtime/metrics"
+	"sync/atomic"
+	"time"
+
+	"keyflow/reports"
 )
 
 // The runtime's own figures of the generator process.
@@ -14,22 +19,29 @@ const (
 type meter struct {
 	cpu     float64
 	pauses  int
-	maxHeap uint64
+	paused  time.Duration
+	maxHeap atomic.Uint64
 }
 
-func startMeter() *meter { return &meter{cpu: cpuSeconds(), pauses: gcPauses()} }
+func startMeter() *meter { return &meter{cpu: cpuSeconds(), pauses: gcPauses(), paused: gcPaused()} }
 
 // sample notes the size of the live heap; it is called a few times per second from one goroutine.
-func (m *meter) sample() {
-	s := []metrics.Sample{{Name: metricHeap}}
-	metrics.Read(s)
-	if s[0].Value.Kind() == metrics.KindUint64 {
-		m.maxHeap = max(m.maxHeap, s[0].Value.Uint64())
-	}
+func (m *meter) sample() { m.maxHeap.Store(max(m.maxHeap.Load(), heapBytes())) }
+
+// used enters what was used since the start: CPU seconds, user and system, and the pauses of the garbage collector.
+func (m *meter) used(g *reports.Generator) {
+	g.CPUSeconds, g.GCPauses, g.GCPauseMicros = cpuSeconds()-m.cpu, gcPauses()-m.pauses, (gcPaused() - m.paused).Microseconds()
+	g.MaxHeapBytes = m.maxHeap.Load()
 }
 
-// used returns CPU seconds, user and system, and the number of garbage collector pauses since the start.
-func (m *meter) used() (cpu float64, pauses int) { return cpuSeconds() - m.cpu, gcPauses() - m.pauses }
+func heapBytes() uint64 {
+	s := []metrics.Sample{{Name: metricHeap}}
+	metrics.Read(s)
+	if s[0].Value.Kind() != metrics.KindUint64 {
+		return 0
+	}
+	return s[0].Value.Uint64()
+}
 
 func gcPauses() int {
 	s := []metrics.Sample{{Name: metricPauses}}
@@ -42,4 +54,11 @@ func gcPauses() int {
 		n += c
 	}
 	return int(n)
+}
+
+// gcPaused returns for how long the garbage collector has stopped the process since it began.
+func gcPaused() time.Duration {
+	var s debug.GCStats
+	debug.ReadGCStats(&s)
+	return s.PauseTotal
 }

@@ -121,3 +121,17 @@ func checkBalance(t *testing.T, load *reports.Load) {
 		t.Errorf("operations and warm-up have %d lags, %d sent, %d answered, %d failed, %d wrong; the accounting is %+v", lags, sent, answered, failed, wrong, a)
 	}
 }
+
+// quoting has requests that hold a text.
+func quoting(s loadtest.Source, text string) loadtest.Source {
+	return func(ctx context.Context) (loadtest.Fresh, error) {
+		f, err := s(ctx)
+		f.Message.Body = append(f.Message.Body, text...)
+		return f, err
+	}
+}
+
+// quotingJudge finds every answer wrong, and says what it has seen.
+func quotingJudge(_ drm.Message, answer []byte, d drm.Depth) drm.Verdict {
+	return drm.Verdict{Depth: d, Findings: []drm.Finding{{Reason: "quoted", Expected: "something else", Seen: string(answer), Fatal: true}}}
+}

@@ -30,9 +30,23 @@ func newHistogram() *histogram {
 func (h *histogram) record(d time.Duration) error {
 	if d > HistogramMax {
 		h.beyond++
-		d = HistogramMax
 	}
-	return h.h.RecordValue(max(d.Microseconds(), 0))
+	return h.h.RecordValue(micros(d))
+}
+
+// micros is a time as histograms hold it.
+func micros(d time.Duration) int64 { return max(min(d, HistogramMax).Microseconds(), 0) }
+
+// merge adds an encoded histogram.
+func (h *histogram) merge(encoded string) error {
+	p, err := decodePacked(encoded)
+	if err != nil {
+		return err
+	}
+	if dropped := p.MergeInto(h.h); dropped > 0 {
+		return fmt.Errorf("merge histograms: %d values are out of range", dropped)
+	}
+	return nil
 }
 
 // encode returns the lossless V2 encoding, compressed and in base64, or "" for an empty histogram.
@@ -65,18 +79,11 @@ func (h *histogram) percentiles() (reports.Percentiles, error) {
 
 // merge decodes histograms and merges them; an empty text is an empty one.
 func merge(encoded []string) (*hdr.Histogram, error) {
-	all := newHistogram().h
+	all := newHistogram()
 	for _, text := range encoded {
-		if text == "" {
-			continue
-		}
-		h, err := hdr.Decode([]byte(text))
-		if err != nil {
-			return nil, fmt.Errorf("decode histogram: %w", err)
-		}
-		if dropped := all.Merge(h); dropped > 0 {
-			return nil, fmt.Errorf("merge histograms: %d values are out of range", dropped)
+		if err := all.merge(text); err != nil {
+			return nil, err
 		}
 	}
-	return all, nil
+	return all.h, nil
 }

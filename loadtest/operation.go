@@ -21,11 +21,15 @@ type operation struct {
 	latency, service, lag *histogram
 }
 
+func newOperation() *operation {
+	return &operation{classes: tally{}, latency: newHistogram(), service: newHistogram(), lag: newHistogram()}
+}
+
 // record enters a flight that was sent.
 func (o operations) record(f *flight, due time.Duration) error {
 	op := o[f.message.Kind]
 	if op == nil {
-		op = &operation{classes: tally{}, latency: newHistogram(), service: newHistogram(), lag: newHistogram()}
+		op = newOperation()
 		o[f.message.Kind] = op
 	}
 	op.sent++

@@ -23,7 +23,7 @@ type pacer struct {
 	released atomic.Int64
 	withheld int64         // planned but never released; set when the run is halted
 	stopped  time.Duration // since began, when the run was halted; 0 if it was not
-	bound    int64         // requests behind the warm-up that were due while every worker was busy
+	bound    atomic.Int64  // requests behind the warm-up that were due while every worker was busy
 }
 
 // Pace implements vegeta.Pacer. It returns when request number hits is due, or at once with stop when the plan is done
@@ -42,7 +42,7 @@ func (p *pacer) Pace(_ time.Duration, hits uint64) (time.Duration, bool) {
 		return 0, true
 	}
 	if i >= p.warming && p.released.Load()-p.settled.Load() >= p.workers {
-		p.bound++
+		p.bound.Add(1)
 	}
 	p.released.Add(1)
 	return 0, false

@@ -65,6 +65,10 @@ type run struct {
 	verifier *verifier
 	books    *books
 	meter    *meter
+	traffic  *traffic
+	ledger   *ledger // nil: no journal
+	recorder *recorder
+	replayed *replay // nil: the run itself
 
 	started     time.Time
 	phase       atomic.Value // string
@@ -89,6 +93,8 @@ func Run(ctx context.Context, c Config) (*reports.Load, error) {
 	r.verify()
 	r.close()
 	stopWatch()
+	r.recorder.stop()
+	r.books.export.stop()
 	load, reportErr := r.report()
 	return load, errors.Join(err, reportErr)
 }
@@ -98,12 +104,18 @@ func newRun(ctx context.Context, c Config, mix Mix) *run {
 	r.phase.Store(PhaseMinting)
 	r.halt = newHalt(ctx, c.Grace)
 	r.minter = newMinter(c, mix, r.total, r.halt)
-	r.lanes = newLanes(c.Shares, c.Workers)
+	r.traffic = &traffic{}
+	r.lanes = newLanes(c.Shares, c.Workers, r.traffic)
 	r.slots = newSlots(c.Workers)
 	r.finished = make(chan *flight, c.Workers)
 	r.verifier = newVerifier(c, r.halt.hard.Done())
 	r.books = newBooks(c, r.verifier)
+	if c.Journal != nil {
+		r.keepLedger(newLedger(c))
+	}
+	r.recorder = newRecorder(r)
 	r.pacer = &pacer{plan: c.Plan, total: r.total, workers: int64(c.Workers), warming: c.warming(), halt: r.halt, settled: &r.books.results}
+	r.books.export = newExporter(c.Results, c.Plan, r.pacer)
 	r.sender = &sender{
 		shares: c.Shares, slots: r.slots, pacer: r.pacer, timeout: c.Timeout, hard: r.halt.hard, finished: r.finished,
 		sentBy: make([]atomic.Int64, len(c.Shares)),
@@ -112,6 +124,12 @@ func newRun(ctx context.Context, c Config, mix Mix) *run {
 		r.sender.bases = append(r.sender.bases, l.transport)
 	}
 	return r
+}
+
+// keepLedger lets books and verifier enter what happens.
+func (r *run) keepLedger(l *ledger) {
+	r.ledger, r.books.ledger, r.verifier.ledger = l, l, l
+	r.books.samples.ledger, r.verifier.samples.ledger = l, l
 }
 
 // do mints ahead, opens the connections and attacks.
@@ -126,6 +144,7 @@ func (r *run) do() error {
 	r.mintedAhead = int(r.minter.minted.Load())
 	r.verifier.start(max(1, procs/2))
 	r.phase.Store(PhaseRunning)
+	r.recorder.start()
 	r.attack() // sends nothing if the run is halted by now, and says so
 	r.minter.workers.Wait()
 	if r.minter.err != nil {

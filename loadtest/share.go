@@ -55,7 +55,7 @@ type lane struct {
 }
 
 // newLanes returns the lane of each share.
-func newLanes(shares []Share, workers int) []*lane {
+func newLanes(shares []Share, workers int, t *traffic) []*lane {
 	lanes := make([]*lane, len(shares))
 	known := map[*Network]*lane{}
 	for i, s := range shares {
@@ -65,6 +65,7 @@ func newLanes(shares []Share, workers int) []*lane {
 				n = &Network{}
 			}
 			pool := newConnPool(n.Dial, n.TLS)
+			pool.traffic = t
 			known[s.Network] = &lane{pool, newTransport(workers, pool)}
 		}
 		lanes[i] = known[s.Network]

@@ -20,12 +20,23 @@ const (
 type tally map[string]int64
 
 // add counts one of the class and returns the class that it was counted under.
-func (t tally) add(class string) string {
+func (t tally) add(class string) string { return t.addN(class, 1) }
+
+// addN counts n of the class.
+func (t tally) addN(class string, n int64) string {
 	if _, known := t[class]; !known && len(t) >= maxClasses {
 		class = classOther
 	}
-	t[class]++
+	t[class] += n
 	return class
+}
+
+// count adds to a class in a map that is made when it is needed.
+func count(m *map[string]int64, class string, n int64) {
+	if *m == nil {
+		*m = map[string]int64{}
+	}
+	(*m)[class] += n
 }
 
 func (t tally) sum() int64 {
@@ -39,6 +50,7 @@ func (t tally) sum() int64 {
 // samples keeps the first few examples of each class in each share.
 type samples struct {
 	profiles []string // of the shares of a mix; none: there is only one
+	ledger   *ledger  // is told of each
 	kept     map[sampleKey][]reports.Sample
 }
 
@@ -67,6 +79,7 @@ func (s samples) add(class string, share int, seq int64, expected, seen string) 
 		sample.Profile = s.profiles[share]
 	}
 	s.kept[key] = append(s.kept[key], sample)
+	s.ledger.sample(sample)
 }
 
 // list returns the samples in the order of classes and sequence numbers.

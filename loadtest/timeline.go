@@ -34,11 +34,13 @@ type secondOperation struct {
 // wrongs counts wrong answers by the second in which their requests were due, and by operation.
 type wrongs map[int]map[drm.Kind]int64
 
-func (w wrongs) add(second int, kind drm.Kind) {
+func (w wrongs) add(second int, kind drm.Kind) { w.addN(second, kind, 1) }
+
+func (w wrongs) addN(second int, kind drm.Kind, n int64) {
 	if w[second] == nil {
 		w[second] = map[drm.Kind]int64{}
 	}
-	w[second][kind]++
+	w[second][kind] += n
 }
 
 func (t *timeline) at(s int) *secondBook {
@@ -58,6 +60,8 @@ func (t *timeline) record(f *flight, due time.Duration) error {
 	b := t.at(int(due / time.Second))
 	op := b.operation(f.message.Kind)
 	b.Sent++
+	b.BytesSent += f.out
+	b.BytesReceived += f.in
 	op.sent++
 	if f.failure.class == "" {
 		b.Answered++
@@ -65,6 +69,7 @@ func (t *timeline) record(f *flight, due time.Duration) error {
 	} else {
 		b.Failed++
 		op.failed++
+		count(&b.FailedBy, f.failure.class, 1)
 	}
 	if f.timed() {
 		if err := op.latency.record(f.done - due); err != nil {

@@ -74,6 +74,7 @@ func (s *sender) RoundTrip(r *http.Request) (*http.Response, error) {
 	profile := s.shares[f.share].Profile
 	s.sent.Add(1)
 	s.sentBy[f.share].Add(1)
+	f.out = int64(len(f.request.Body))
 	f.sent = time.Since(s.pacer.began)
 	response, err := s.bases[f.share].RoundTrip(r)
 	if err != nil {
@@ -81,8 +82,11 @@ func (s *sender) RoundTrip(r *http.Request) (*http.Response, error) {
 		f.failure = transportFailure(err)
 		return nil, err
 	}
+	counted := &readCounter{ReadCloser: response.Body}
+	response.Body = counted
 	body, err := profile.ReadBody(response)
 	f.done = time.Since(s.pacer.began)
+	f.status, f.in = response.StatusCode, counted.n
 	if err != nil {
 		f.failure = transportFailure(err)
 		return nil, err

@@ -17,7 +17,7 @@ func Verdict(l *reports.Load, asked bool, interrupted string) reports.Verdict {
 			codes = append(codes, reports.ExitSLO)
 		}
 	}
-	if !l.Balanced() {
+	if !l.Balanced() || l.JournalLost != nil {
 		codes = append(codes, reports.ExitHarness)
 	}
 	if interrupted != "" || asked && l.Generator.Limited {
@@ -34,6 +34,9 @@ func Verdict(l *reports.Load, asked bool, interrupted string) reports.Verdict {
 		v.Summary += "; the accounting does not balance"
 	case missed > 0:
 		v.Summary += fmt.Sprintf("; %d of %d objectives missed", missed, len(l.SLOs))
+	}
+	if j := l.JournalLost; j != nil {
+		v.Summary += fmt.Sprintf("; the run was streamed to disk up to second %d only: %s", j.At, j.Why)
 	}
 	if l.Generator.Limited {
 		v.Summary += "; keyflow itself was the limit: " + l.Generator.Why

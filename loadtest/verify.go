@@ -123,12 +123,14 @@ type verifier struct {
 
 	warmWrong atomic.Int64 // of the warm-up; they are among the wrong ones
 	shares    []shareVerdicts
+	ledger    *ledger // for the journal; nil: none
 
 	mu       sync.Mutex
 	reasons  tally
 	byKind   tally // wrong answers by kind of message
 	samples  samples
 	bySecond wrongs
+	classes  map[int]tally // of wrong answers, by second
 }
 
 // shareVerdicts counts the verdicts on one share's answers, beside the totals.
@@ -142,7 +144,7 @@ type shareVerdicts struct {
 func newVerifier(c Config, cut <-chan struct{}) *verifier {
 	v := &verifier{
 		config: c, cut: cut, queue: make(chan *flight, c.VerifyBytes/flightOverhead+1), shares: make([]shareVerdicts, len(c.Shares)),
-		reasons: tally{}, byKind: tally{}, samples: newSamples(c.Shares), bySecond: wrongs{},
+		reasons: tally{}, byKind: tally{}, samples: newSamples(c.Shares), bySecond: wrongs{}, classes: map[int]tally{},
 	}
 	for i := range v.shares {
 		v.shares[i].reasons, v.shares[i].byKind = tally{}, tally{}
@@ -160,6 +162,7 @@ func (v *verifier) start(n int) {
 				case <-v.cut:
 					v.unjudged.Add(1)
 					v.shares[f.share].unjudged.Add(1)
+					v.ledger.unverified(f)
 				default:
 					v.judge(f)
 				}
@@ -208,9 +211,11 @@ func (v *verifier) judge(f *flight) {
 	case depth == drm.DepthFull:
 		v.verified.Add(1)
 		share.verified.Add(1)
+		v.ledger.verified(f)
 	default:
 		v.passed.Add(1)
 		share.passed.Add(1)
+		v.ledger.unverified(f)
 	}
 }
 
@@ -222,7 +227,18 @@ func (v *verifier) keep(f *flight, finding drm.Finding) {
 	v.byKind.add(string(f.message.Kind))
 	v.shares[f.share].byKind.add(string(f.message.Kind))
 	v.samples.add(class, f.share, v.config.Plan.Number(f.seq), finding.Expected, finding.Seen)
-	v.bySecond.add(second(v.config.Plan, f.seq), f.message.Kind)
+	at := second(v.config.Plan, f.seq)
+	v.bySecond.add(at, f.message.Kind)
+	v.countClass(at, class, 1)
+	v.ledger.wrong(f, class)
+}
+
+// countClass counts wrong answers to requests that were due in a second.
+func (v *verifier) countClass(second int, class string, n int64) {
+	if v.classes[second] == nil {
+		v.classes[second] = tally{}
+	}
+	v.classes[second][class] += n
 }
 
 // firstFinding returns the judge's first finding, or what is wrong with the keys of a license that it found right.

@@ -1,0 +1,227 @@
+package loadtest
+
+import (
+	"cmp"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	hdr "github.com/HdrHistogram/hdrhistogram-go"
+
+	"keyflow/drm"
+	"keyflow/reports"
+)
+
+// ledger holds what happened since the last entry of the journal: the books of one second, told by share, kind of message
+// and second in which a request was due. Books and verifier enter each event at once and whole, so that an entry never has
+// a verdict on an answer that it or an earlier one does not have. Its memory is that of what happens in a second.
+//
+// The methods of a nil ledger do nothing.
+type ledger struct {
+	plan    Plan
+	warming int64 // requests of the warm-up
+	shares  int
+
+	mu      sync.Mutex
+	last    time.Duration // when the last request that has ended was sent
+	kinds   map[ledgerKind]*ledgerTimes
+	seconds map[ledgerSecond]*ledgerBook
+	over    []int64 // answers that found the verification queue full, by share
+	dropped bool    // nobody will take anything any more
+	samples []reports.Sample
+}
+
+type ledgerKind struct {
+	share int
+	kind  drm.Kind
+}
+
+type ledgerSecond struct {
+	ledgerKind
+	second int
+	warm   bool
+}
+
+// ledgerTimes are sparse histograms: a second holds few of the values that a run can have.
+type ledgerTimes struct{ service, lag *hdr.PackedHistogram }
+
+type ledgerBook struct {
+	reports.JournalSecond
+	latency *hdr.PackedHistogram
+}
+
+func newLedger(c Config) *ledger {
+	l := &ledger{plan: c.Plan, warming: c.warming(), shares: len(c.Shares)}
+	l.clear()
+	return l
+}
+
+func (l *ledger) clear() {
+	l.kinds, l.seconds = map[ledgerKind]*ledgerTimes{}, map[ledgerSecond]*ledgerBook{}
+	l.over, l.samples = make([]int64, l.shares), nil
+}
+
+// book returns the book of a flight's second. The caller holds the lock.
+func (l *ledger) book(f *flight) *ledgerBook {
+	key := ledgerSecond{ledgerKind{f.share, f.message.Kind}, second(l.plan, f.seq), f.seq < l.warming}
+	b := l.seconds[key]
+	if b == nil {
+		b = &ledgerBook{JournalSecond: reports.JournalSecond{At: key.second, WarmUp: key.warm}, latency: newPacked()}
+		l.seconds[key] = b
+	}
+	return b
+}
+
+// enter takes a flight that was sent and has ended.
+func (l *ledger) enter(f *flight, due time.Duration) error {
+	if l == nil {
+		return nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.dropped {
+		return nil
+	}
+	l.last = max(l.last, f.sent)
+	b := l.book(f)
+	b.BytesSent += f.out
+	b.BytesReceived += f.in
+	if f.failure.class == "" {
+		b.Answered++
+	} else {
+		count(&b.FailedBy, f.failure.class, 1)
+	}
+	var err error
+	if f.timed() {
+		err = b.latency.RecordValue(micros(f.done - due))
+	}
+	if b.WarmUp {
+		return err
+	}
+	times := l.times(f)
+	if f.timed() {
+		err = errors.Join(err, times.service.RecordValue(micros(f.done-f.sent)))
+	}
+	return errors.Join(err, times.lag.RecordValue(micros(f.sent-due)))
+}
+
+// times returns the times of a flight's kind. The caller holds the lock.
+func (l *ledger) times(f *flight) *ledgerTimes {
+	key := ledgerKind{f.share, f.message.Kind}
+	times := l.kinds[key]
+	if times == nil {
+		times = &ledgerTimes{newPacked(), newPacked()}
+		l.kinds[key] = times
+	}
+	return times
+}
+
+// update changes the book of a flight's second.
+func (l *ledger) update(f *flight, change func(*ledgerBook)) {
+	if l == nil {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.dropped {
+		change(l.book(f))
+	}
+}
+
+func (l *ledger) verified(f *flight)   { l.update(f, func(b *ledgerBook) { b.Verified++ }) }
+func (l *ledger) unverified(f *flight) { l.update(f, func(b *ledgerBook) { b.Unverified++ }) }
+
+func (l *ledger) wrong(f *flight, class string) {
+	l.update(f, func(b *ledgerBook) { count(&b.WrongBy, class, 1) })
+}
+
+// overflow takes an answer that nobody will verify because the queue was full.
+func (l *ledger) overflow(f *flight) {
+	l.update(f, func(b *ledgerBook) {
+		b.Unverified++
+		l.over[f.share]++
+	})
+}
+
+func (l *ledger) sample(s reports.Sample) {
+	if l == nil {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.dropped {
+		l.samples = append(l.samples, s)
+	}
+}
+
+// drop makes the ledger forget what it holds, and take nothing any more.
+func (l *ledger) drop() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.dropped = true
+	l.clear()
+}
+
+// take returns what happened since it was called last, in a fixed order.
+func (l *ledger) take() (*reports.JournalEntry, error) {
+	l.mu.Lock()
+	full := ledger{last: l.last, kinds: l.kinds, seconds: l.seconds, over: l.over, samples: l.samples}
+	l.clear()
+	l.mu.Unlock()
+	return full.entry()
+}
+
+func (l *ledger) entry() (*reports.JournalEntry, error) {
+	e := &reports.JournalEntry{Last: int64(l.last), Samples: l.samples}
+	for share, over := range l.over {
+		s := reports.JournalShare{Share: share, Overflow: over}
+		for _, key := range l.keys(share) {
+			op, err := l.operation(key)
+			if err != nil {
+				return nil, err
+			}
+			s.Operations = append(s.Operations, op)
+		}
+		e.Shares = append(e.Shares, s)
+	}
+	return e, nil
+}
+
+// keys returns the kinds of a share to which something happened.
+func (l *ledger) keys(share int) []ledgerKind {
+	var keys []ledgerKind
+	for key := range l.seconds {
+		if key.share == share && !slices.Contains(keys, key.ledgerKind) {
+			keys = append(keys, key.ledgerKind)
+		}
+	}
+	slices.SortFunc(keys, func(a, b ledgerKind) int { return cmp.Compare(a.kind, b.kind) })
+	return keys
+}
+
+func (l *ledger) operation(key ledgerKind) (op reports.JournalOperation, err error) {
+	op.Name = string(key.kind)
+	if times := l.kinds[key]; times != nil { // none: there were only verdicts, or the warm-up
+		var serviceErr, lagErr error
+		op.Service, serviceErr = encodePacked(times.service)
+		op.Lag, lagErr = encodePacked(times.lag)
+		err = errors.Join(serviceErr, lagErr)
+	}
+	for at, b := range l.seconds {
+		if at.ledgerKind != key {
+			continue
+		}
+		latency, encodeErr := encodePacked(b.latency)
+		err = errors.Join(err, encodeErr)
+		b.Latency = latency
+		op.Seconds = append(op.Seconds, b.JournalSecond)
+	}
+	slices.SortFunc(op.Seconds, func(a, b reports.JournalSecond) int {
+		if a.At == b.At && a.WarmUp {
+			return -1 // at most two have the same time
+		}
+		return cmp.Compare(a.At, b.At)
+	})
+	return op, err
+}
