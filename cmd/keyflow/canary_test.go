@@ -176,6 +176,31 @@ func (w *watcher) run(faults []string, args ...string) {
 	}
 }
 
+// kill runs a load command and kills it when its journal has a few lines, and searches what it leaves behind.
+func (w *watcher) kill(args ...string) {
+	w.t.Helper()
+	if err := w.fake.SetFaults(fakes.Named("auth-not-enforced")...); err != nil {
+		w.t.Fatal(err)
+	}
+	c := exec.CommandContext(w.t.Context(), "keyflow", args...)
+	c.Env = append(os.Environ(), w.env...)
+	start(w.t, c)
+	journal := filepath.Join(w.dir, "out.journal")
+	eventually(w.t, func() bool {
+		text, err := os.ReadFile(journal)
+		return err == nil && bytes.Count(text, []byte("\n")) > 2
+	})
+	_ = c.Process.Kill() // it runs: its journal is there
+	_ = c.Wait()
+	if names := w.vault.Names(filesBelow(w.t, w.dir)); names != nil {
+		w.t.Fatalf("a killed keyflow %s gives away %v", strings.Join(args, " "), names)
+	}
+	w.run(nil, "report", "render", journal, "--out", filepath.Join(w.dir, "out"))
+	if err := os.Remove(journal); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
 // tokenTaker is a fake behind a handler that takes down every token which a token service gives out.
 type tokenTaker struct {
 	*watcher
@@ -229,7 +254,7 @@ func newTokenTaker(t *testing.T, path string, profile []byte, token *regexp.Rege
 	taker.watcher = &watcher{t: t, vault: vault, fake: fake, dir: filepath.Join(dir, "reports"), env: []string{
 		"EP_TOKEN_URL=" + taker.front.URL + path, "EP_CUSTOMER_AUTHENTICATOR=" + strings.TrimSpace(string(authenticator)),
 	}}
-	taker.server = []string{"--profile", file, "--authority", authority, "--asset", "cenc-3key", "--budget", "2000", "--out", filepath.Join(taker.dir, "out")}
+	taker.server = []string{"--profile", file, "--authority", authority, "--asset", "cenc-3key", "--budget", "5000", "--out", filepath.Join(taker.dir, "out")}
 	return taker
 }
 
@@ -247,7 +272,8 @@ func TestNoTokenInAnyOutput(t *testing.T) {
 		w.run(faults, append([]string{"check", "--label", "ATH || LIC || KEY"}, server...)...)
 	}
 	w.run(nil, append([]string{"check", "--json", "--id", "WV-ATH-*"}, server...)...)
-	w.run(nil, append([]string{"load", "--rate", "50/s", "--duration", "200ms"}, server...)...)
+	w.run(nil, append([]string{"load", "--rate", "50/s", "--duration", "200ms", "--vegeta-results", filepath.Join(w.dir, "results.bin")}, server...)...)
+	w.kill(append([]string{"load", "--rate", "50/s", "--duration", "30s"}, server...)...)
 	w.env[1] = "EP_CUSTOMER_AUTHENTICATOR=31337," + strings.Repeat("c0ffee99", 4)
 	vault.Add("wrong authenticator", secret.New([]byte("c0ffee99c0ffee99")))
 	w.run(nil, append([]string{"check", "--id", "WV-LIC-01"}, server...)...)
@@ -279,7 +305,8 @@ func TestNoPlayReadyTokenInAnyOutput(t *testing.T) {
 		w.run(faults, append([]string{"check", "--label", "TOK || LIC || FLT"}, w.server...)...)
 	}
 	w.run(nil, append([]string{"check", "--json", "--id", "PR-SEC-02"}, w.server...)...)
-	w.run(nil, append([]string{"load", "--rate", "50/s", "--duration", "200ms"}, w.server...)...)
+	w.run(nil, append([]string{"load", "--rate", "50/s", "--duration", "200ms", "--vegeta-results", filepath.Join(w.dir, "results.bin")}, w.server...)...)
+	w.kill(append([]string{"load", "--rate", "50/s", "--duration", "30s", "--vegeta-results", filepath.Join(w.dir, "results.bin")}, w.server...)...)
 	w.env[1] = "EP_CUSTOMER_AUTHENTICATOR=31337," + strings.Repeat("c0ffee99", 4)
 	w.vault.Add("wrong authenticator", secret.New([]byte("c0ffee99c0ffee99")))
 	w.run(nil, append([]string{"check", "--id", "PR-LIC-01"}, w.server...)...)

@@ -28,6 +28,7 @@ type loadFlags struct {
 	timeout    time.Duration
 	allowHosts []string
 	mix        []string
+	results    string
 }
 
 func (a *app) loadCommand() *cobra.Command {
@@ -55,6 +56,9 @@ the warm-up. A window has the requests that were due in it; the last one is judg
 Several profiles share the requests, equally or by the weights of --mix: which request is for which profile is fixed,
 nothing is drawn. The report tells what became of each share beside the totals.
 
+While it runs, it is streamed to DIR.journal beside the DIR of its report: if the process is killed, keyflow report render
+makes a report of that.
+
 Hosts other than this machine must be named with --allow-host. Without --profile and --system it is the embedded Widevine fake,
 with --mix the embedded fakes of both systems.
 
@@ -66,6 +70,7 @@ Exit codes: 0 all objectives kept, 2 usage, 3 keyflow's own error, 4 the server 
   keyflow load --rate 50/s --duration 1m --slo 'p99<250ms' --slo 'errors<0.1%'
   keyflow load --stages '0/s..200/s@30s,200/s@1m,500/s@5s,200/s@1m' --warm-up 30s --slo 'license.p99<250ms each 10s'
   keyflow load --rate 500/s --duration 30s --verify 10%
+  keyflow load --rate 200/s --vegeta-results results.bin && vegeta report results.bin
   keyflow load --profile DIR/plain-widevine.yaml --authority DIR --asset FOLDER
   keyflow load --profile expressplay-widevine-test --stand-in`,
 		RunE: func(c *cobra.Command, _ []string) error { return a.load(c.Context(), f) },
@@ -78,6 +83,7 @@ Exit codes: 0 all objectives kept, 2 usage, 3 keyflow's own error, 4 the server 
 	s.DurationVar(&f.timeout, "timeout", loadtest.DefaultTimeout, "for one request")
 	s.StringArrayVar(&f.mix, "mix", nil, "shares of the requests by `NAME=WEIGHT,...`, the names of profiles or their systems (default: equal shares of the profiles)")
 	s.IntVar(&f.devices, "devices", 0, "`N` devices take turns at making the key requests to the embedded fakes or the stand-in; a server that remembers certificates is faster with few (default 2)")
+	s.StringVar(&f.results, "vegeta-results", "", "write a record of each request to this `FILE`, due times and all, for vegeta report, plot and encode")
 	s.StringArrayVar(&f.allowHosts, "allow-host", nil, "`HOST` that you may put load on; this machine always is")
 	return c
 }
@@ -111,12 +117,16 @@ func (a *app) load(ctx context.Context, f *loadFlags) error {
 	if err := f.ready(); err != nil {
 		return err
 	}
+	out, err := a.stream(f, s, config)
+	if err != nil {
+		return err
+	}
 	progress := a.loadProgress(f.json)
 	config.Progress = progress.update
 	progress.start(s, streams, config)
 	load, err := loadtest.Run(ctx, *config)
 	progress.stop()
-	return a.finishLoad(ctx, f, s, streams, load, err)
+	return a.end(out, a.finishLoad(ctx, f, s, streams, load, err))
 }
 
 // config reads the flags of the plan.

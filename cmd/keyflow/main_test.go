@@ -33,6 +33,7 @@ func TestMain(m *testing.M) {
 //	exits CODE COMMAND [ARG...]   run a command that must end with this exit code
 //	foreign-asset                 make a DASH asset with KIDs of its own in asset/, and its keys in keys.txt
 //	expressplay DIR               set EP_TOKEN_URL and EP_CUSTOMER_AUTHENTICATOR from a fake's export
+//	lines FILE N                  wait until a file has so many lines
 //	running FILE                  wait until a fake in the background has written this file of its export
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -42,6 +43,7 @@ func TestScripts(t *testing.T) {
 			"exits":         exits,
 			"foreign-asset": foreignAsset,
 			"running":       running,
+			"lines":         lines,
 			"expressplay":   expressPlay,
 		},
 	})
@@ -149,6 +151,19 @@ func running(ts *testscript.TestScript, _ bool, args []string) {
 		time.Sleep(50 * time.Millisecond)
 	}
 	ts.Fatalf("%s did not appear within 15 s", args[0])
+}
+
+// lines polls as running does.
+func lines(ts *testscript.TestScript, _ bool, args []string) {
+	want, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	for range 600 {
+		if text, err := os.ReadFile(ts.MkAbs(args[0])); err == nil && bytes.Count(text, []byte("\n")) >= want {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	ts.Fatalf("%s did not have %d lines within 30 s", args[0], want)
 }
 
 // expressPlay gives a profile's variables the values that an integrator would have from the provider.
