@@ -21,6 +21,7 @@ func (r *run) report() (*reports.Load, error) {
 		Rate:       r.rate(),
 		Samples:    append(r.books.samples.list(), r.verifier.samples.list()...),
 	}
+	load.Prepared = told(r.pools)
 	load.Generator = r.generator(load)
 	if r.books.err != nil {
 		return load, fmt.Errorf("record times: %w", r.books.err)
@@ -79,6 +80,7 @@ func (r *run) balanced() bool {
 		v.byKind.sum() == v.wrong.Load() &&
 		counts == measuredCounts{sent, answered, failed, answered + b.classes[classTimeout], sent} &&
 		b.warm.sent+b.warm.refused == min(released, b.warming) &&
+		preparedBalances(told(r.pools)) &&
 		r.sharesBalance()
 }
 

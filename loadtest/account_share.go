@@ -86,7 +86,7 @@ func (r *run) shares() ([]reports.Share, error) {
 	for i, s := range r.config.Shares {
 		c := r.share(i)
 		share := reports.Share{
-			Profile: s.Profile.ID, System: string(s.Profile.DRM), Weight: s.Weight,
+			Profile: s.Profile.ID, System: string(s.Profile.DRM), Operation: s.label(), Asset: s.Asset, Bad: s.Bad, Weight: s.Weight,
 			Accounting: reports.Accounting{
 				Planned: c.planned, Sent: c.sent, Answered: c.answered, Failed: r.books.shares[i].classes,
 				Verified: c.verified, Wrong: c.wrong, WrongBy: r.verifier.shares[i].reasons,

@@ -74,6 +74,7 @@ func (b *books) record(f *flight) {
 		share.warm.record(f)
 	}
 	if f.refused {
+		f.land(false, nil)
 		b.refused++
 		share.refused++
 		return
@@ -86,6 +87,7 @@ func (b *books) record(f *flight) {
 	}
 	b.note(b.timeline.record(f, due))
 	if class := f.failure.class; class != "" {
+		f.land(true, nil)
 		b.failed.Add(1)
 		b.samples.add(b.classes.add(class), f.share, b.plan.Number(f.seq), f.failure.expected, f.failure.seen)
 		share.classes.add(class)
@@ -97,10 +99,14 @@ func (b *books) record(f *flight) {
 	case b.verify == VerifyNone:
 		b.skipped++
 		share.skipped++
+		if f.unasked = true; f.settle != nil && !b.verifier.offer(f) {
+			f.land(true, nil)
+		}
 	case b.verifier.offer(f):
 		b.queued++
 		share.queued++
 	default:
+		f.land(true, nil)
 		b.overflow++
 		share.overflow++
 	}
