@@ -21,6 +21,7 @@ func (r *run) report() (*reports.Load, error) {
 		Rate:       r.rate(),
 		Samples:    append(r.books.samples.list(), r.verifier.samples.list()...),
 	}
+	load.Prepared = told(r.pools)
 	load.Generator = r.generator(load)
 	load.Traffic, load.Usage, load.JournalLost = r.traffic.report(), r.recorder.usage, r.recorder.lost
 	if r.replayed != nil {
@@ -108,6 +109,7 @@ func (r *run) balanced() bool {
 		v.byKind.sum() == v.wrong.Load() &&
 		counts == measuredCounts{sent - inFlight, answered, failed, answered + b.classes[classTimeout], sent - inFlight} &&
 		min(released, b.warming)-b.warm.sent-b.warm.refused <= r.slack() && b.warm.sent+b.warm.refused <= min(released, b.warming) &&
+		preparedBalances(told(r.pools)) &&
 		r.sharesBalance()
 }
 

@@ -91,13 +91,11 @@ func (r *run) shares() ([]reports.Share, error) {
 	var list []reports.Share
 	for i, s := range r.config.Shares {
 		c := r.share(i)
-		share := reports.Share{
-			Profile: s.Profile.ID, System: string(s.Profile.DRM), Weight: s.Weight,
-			Accounting: reports.Accounting{
-				Planned: c.planned, Sent: c.sent, Answered: c.answered, Failed: r.books.shares[i].classes, InFlight: c.inFlight,
-				Verified: c.verified, Wrong: c.wrong, WrongBy: r.verifier.shares[i].reasons,
-				Unverified: c.skipped + c.overflow + c.passed + c.unjudged, Balanced: c.balanced(),
-			},
+		share := s.told()
+		share.Accounting = reports.Accounting{
+			Planned: c.planned, Sent: c.sent, Answered: c.answered, Failed: r.books.shares[i].classes, InFlight: c.inFlight,
+			Verified: c.verified, Wrong: c.wrong, WrongBy: r.verifier.shares[i].reasons,
+			Unverified: c.skipped + c.overflow + c.passed + c.unjudged, Balanced: c.balanced(),
 		}
 		if n := c.withheld + c.refused; n > 0 {
 			share.Accounting.NotSent = map[string]int64{r.halt.reason: n}

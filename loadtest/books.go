@@ -78,6 +78,7 @@ func (b *books) record(f *flight) {
 		share.warm.record(f)
 	}
 	if f.refused {
+		f.land(false, nil)
 		b.refused++
 		share.refused++
 		return
@@ -93,6 +94,7 @@ func (b *books) record(f *flight) {
 	b.export.offer(f, due)
 	f.request = nil
 	if class := f.failure.class; class != "" {
+		f.land(true, nil)
 		b.failed.Add(1)
 		b.samples.add(class, f.share, b.plan.Number(f.seq), f.failure.expected, f.failure.seen)
 		share.classes.add(class)
@@ -105,10 +107,14 @@ func (b *books) record(f *flight) {
 		b.skipped++
 		share.skipped++
 		b.ledger.unverified(f)
+		if f.unasked = true; f.settle != nil && !b.verifier.offer(f) {
+			f.land(true, nil)
+		}
 	case b.verifier.offer(f):
 		b.queued++
 		share.queued++
 	default:
+		f.land(true, nil)
 		b.overflow++
 		share.overflow++
 		b.ledger.overflow(f)

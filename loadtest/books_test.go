@@ -77,12 +77,12 @@ func TestBalanceNoticesEveryLoss(t *testing.T) {
 		"passed":                   func(r *run) { r.verifier.passed.Add(1) },
 		"wrong":                    func(r *run) { r.verifier.wrong.Add(1) },
 		"reason":                   func(r *run) { r.verifier.reasons.add("x") },
-		"a latency":                func(r *run) { _ = r.books.operations[drm.KindLicense].latency.record(1) },
+		"a latency":                func(r *run) { _ = r.books.operations["license"].latency.record(1) },
 		"wrong by kind":            func(r *run) { r.verifier.byKind.add("license") },
 		"wrong by kind of a share": func(r *run) { r.verifier.shares[1].byKind.add("license") },
-		"measured sent":            func(r *run) { r.books.operations[drm.KindLicense].sent-- },
-		"measured answered":        func(r *run) { r.books.operations[drm.KindLicense].answered++ },
-		"measured failed":          func(r *run) { r.books.operations[drm.KindLicense].classes.add("dns") },
+		"measured sent":            func(r *run) { r.books.operations["license"].sent-- },
+		"measured answered":        func(r *run) { r.books.operations["license"].answered++ },
+		"measured failed":          func(r *run) { r.books.operations["license"].classes.add("dns") },
 		"warm sent":                func(r *run) { r.books.warm.sent-- },
 		"warm refused":             func(r *run) { r.books.warm.refused++ },
 		"warm answered":            func(r *run) { r.books.warm.answered-- },
@@ -94,8 +94,8 @@ func TestBalanceNoticesEveryLoss(t *testing.T) {
 			r.books.shares[1].warm, r.books.shares[0].warm = r.books.shares[0].warm, f
 		},
 		"one request moved into the warm-up": func(r *run) { r.books.warming++ },
-		"a warm one measured":                func(r *run) { r.books.warm.sent--; r.books.operations[drm.KindLicense].sent++ },
-		"a lag":                              func(r *run) { _ = r.books.operations[drm.KindLicense].lag.record(1) },
+		"a warm one measured":                func(r *run) { r.books.warm.sent--; r.books.operations["license"].sent++ },
+		"a lag":                              func(r *run) { _ = r.books.operations["license"].lag.record(1) },
 		"a whole flight":                     func(r *run) { r.pacer.released.Add(1); r.sender.sent.Add(1) },
 
 		"planned of a share":    func(r *run) { r.minter.planned[1]-- },
@@ -113,8 +113,8 @@ func TestBalanceNoticesEveryLoss(t *testing.T) {
 		"wrong of a share":      func(r *run) { r.verifier.shares[1].wrong.Add(1) },
 		"unjudged of a share":   func(r *run) { r.verifier.shares[1].unjudged.Add(1) },
 		"reason of a share":     func(r *run) { r.verifier.shares[1].reasons.add("x") },
-		"a latency of a share":  func(r *run) { _ = r.books.shares[1].operations[drm.KindLicense].latency.record(1) },
-		"a lag of a share":      func(r *run) { _ = r.books.shares[1].operations[drm.KindLicense].lag.record(1) },
+		"a latency of a share":  func(r *run) { _ = r.books.shares[1].operations["license"].latency.record(1) },
+		"a lag of a share":      func(r *run) { _ = r.books.shares[1].operations["license"].lag.record(1) },
 		"a flight of one share": func(r *run) { f := r.books.shares[1]; r.books.shares[1], r.books.shares[0] = r.books.shares[0], f },
 	} {
 		r := settled(t)
@@ -173,7 +173,7 @@ func TestLimits(t *testing.T) {
 		"overflow":  func(r *run) { r.books.overflow = 1 },
 		"cut":       func(r *run) { r.verifier.unjudged.Store(1) },
 		"exhausted": func(r *run) { r.books.classes[string(provider.ReasonExhausted)] = 1 },
-		"beyond":    func(r *run) { r.books.operations[drm.KindLicense].lag.beyond = 1 },
+		"beyond":    func(r *run) { r.books.operations["license"].lag.beyond = 1 },
 	} {
 		r := settled(t)
 		limit(r)

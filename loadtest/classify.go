@@ -57,9 +57,14 @@ func read(p *provider.Profile, kind drm.Kind, status int, header http.Header, bo
 	if reply.Class == provider.ClassOK {
 		return reply.Body, failure{}
 	}
-	f := failure{class: ClassNotALicense, expected: "a license", seen: fmt.Sprintf("HTTP %d", status)}
+	return nil, failureOf(reply)
+}
+
+// failureOf classifies an answer that is no license.
+func failureOf(reply provider.Reply) failure {
+	f := failure{class: ClassNotALicense, expected: "a license", seen: fmt.Sprintf("HTTP %d", reply.Status)}
 	if len(reply.Problems) == 0 {
-		return nil, f
+		return f
 	}
 	problem := reply.Problems[0]
 	f.expected, f.seen = problem.Expected, problem.Seen
@@ -69,7 +74,7 @@ func read(p *provider.Profile, kind drm.Kind, status int, header http.Header, bo
 	case provider.ReasonEmpty:
 		f.class = ClassEmpty
 	case provider.ReasonStatus:
-		f.class = fmt.Sprintf("http-%03d", status)
+		f.class = fmt.Sprintf("http-%03d", reply.Status)
 	}
-	return nil, f
+	return f
 }

@@ -8,8 +8,9 @@
 // Nothing is lost: planned = sent + not sent, sent = answered + failed, answered = verified + unverified + wrong. Memory
 // is bounded whatever the length of a run, but for about 1 KB per second of it for the report.
 //
-// A run may mix requests of several profiles: each is a [Share], and a [Mix] says whose request is due when. What holds
-// for all requests holds for those of each share, and the shares add up to the whole.
+// A run may mix requests of several profiles, kinds and assets, good and bad ones: each is a [Share], and a [Mix] says whose
+// request is due when. What holds for all requests holds for those of each share, and the shares add up to the whole. Renewals
+// go on with live sessions of a bounded pool ([Renewing]).
 //
 // Durations are measured with the machine's monotonic clock; [Share.Clock] dates the requests only.
 package loadtest
@@ -121,6 +122,8 @@ func (c Config) validate() error {
 		check(err == nil, "share %d: %w", i, err)
 	}
 	check(c.Judge != nil || c.Verify == VerifyNone, "no judge for verify %s", c.Verify)
+	bad := slices.ContainsFunc(c.Shares, func(s Share) bool { return s.Bad })
+	check(!bad || c.Verify != VerifyNone, "bad requests without verification: nobody would notice that one is granted")
 	check(c.Verify >= VerifyAll && c.Verify <= VerifyNone, "verify share %d is out of range", int32(c.Verify))
 	check(c.Workers >= 0 && c.Workers <= limitWorkers, "%d workers are out of range", c.Workers)
 	check(c.MintAhead >= 0 && c.MintAhead <= limitMintAhead, "%d requests minted ahead are out of range", c.MintAhead)

@@ -17,13 +17,17 @@ type flight struct {
 	request *provider.Request // nil once the flight has ended
 	seq     int64             // within the plan or slice
 	share   int
+	bad     bool   // of a share of bad requests
+	settle  Settle // nil if nobody waits for the flight to end, or once it is called
 
 	refused bool          // released by the pacer, but the run was halted before it was sent
 	sent    time.Duration // since the run began, when it was handed to the transport
 	done    time.Duration // since the run began, when its answer was read or it failed
 	status  int           // of the answer, 0 if there was none
 	out, in int64         // bytes of the request's body, and of the answer's as far as it was read
-	answer  []byte        // the unwrapped license, nil if it failed
+	answer  []byte        // the unwrapped license, nil if it failed or was denied
+	denied  bool          // the profile recognised the refusal of a bad request: that is its answer
+	unasked bool          // answered, but nobody is to judge it: it is only settled
 	failure failure       // zero if it was answered
 }
 

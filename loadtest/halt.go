@@ -11,6 +11,7 @@ const (
 	NotSentInterrupted = "interrupted"        // the caller's context ended
 	NotSentMint        = "mint-failed"        // the source had no more key requests to give
 	NotSentUnreachable = "target-unreachable" // no connection could be made before the first request
+	NotSentUnprepared  = "not-prepared"       // the licenses that were to be renewed could not be had
 )
 
 // halt ends a run early, in two steps: when soft ends nothing more is minted or sent; when hard ends, a grace later,

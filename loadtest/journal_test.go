@@ -15,6 +15,7 @@ import (
 
 	"keyflow/drm/secret"
 	"keyflow/fakes"
+	"keyflow/drm"
 	"keyflow/loadtest"
 	"keyflow/reports"
 )
@@ -118,6 +119,10 @@ func TestReplayIsTheRun(t *testing.T) {
 			}
 			c.WarmUp = 500 * time.Millisecond
 		},
+		"kinds, assets and bad requests": func(c *loadtest.Config) {
+			c.Shares[0].Kind, c.Shares[0].Asset = drm.KindLicense, "one"
+			c.Shares[1].Kind, c.Shares[1].Asset, c.Shares[1].Bad = drm.KindLicense, "two", true
+		},
 		"one share": func(c *loadtest.Config) { c.Shares = c.Shares[:1] },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -140,7 +145,7 @@ func checkReplay(t *testing.T, load *reports.Load, r *reports.Report) {
 		what      string
 		got, want any
 	}{
-		{"plan", got.Plan, load.Plan}, {"warm-up", got.WarmUp, load.WarmUp}, {"accounting", got.Accounting, load.Accounting}, {"shares", got.Shares, load.Shares}, {"rate", got.Rate, load.Rate},
+		{"plan", got.Plan, load.Plan}, {"warm-up", got.WarmUp, load.WarmUp}, {"accounting", got.Accounting, load.Accounting}, {"shares", got.Shares, load.Shares}, {"prepared", got.Prepared, load.Prepared}, {"rate", got.Rate, load.Rate},
 		{"operations", got.Operations, load.Operations}, {"seconds", got.Seconds, load.Seconds}, {"objectives", got.SLOs, load.SLOs},
 		{"usage", got.Usage, load.Usage}, {"samples", sorted(got.Samples), sorted(load.Samples)},
 	} {

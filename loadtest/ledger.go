@@ -9,11 +9,10 @@ import (
 
 	hdr "github.com/HdrHistogram/hdrhistogram-go"
 
-	"keyflow/drm"
 	"keyflow/reports"
 )
 
-// ledger holds what happened since the last entry of the journal: the books of one second, told by share, kind of message
+// ledger holds what happened since the last entry of the journal: the books of one second, told by share, operation
 // and second in which a request was due. Books and verifier enter each event at once and whole, so that an entry never has
 // a verdict on an answer that it or an earlier one does not have. Its memory is that of what happens in a second.
 //
@@ -23,22 +22,22 @@ type ledger struct {
 	warming int64 // requests of the warm-up
 	shares  int
 
-	mu      sync.Mutex
-	last    time.Duration // when the last request that has ended was sent
-	kinds   map[ledgerKind]*ledgerTimes
-	seconds map[ledgerSecond]*ledgerBook
-	over    []int64 // answers that found the verification queue full, by share
-	dropped bool    // nobody will take anything any more
-	samples []reports.Sample
+	mu         sync.Mutex
+	last       time.Duration // when the last request that has ended was sent
+	operations map[ledgerOperation]*ledgerTimes
+	seconds    map[ledgerSecond]*ledgerBook
+	over       []int64 // answers that found the verification queue full, by share
+	dropped    bool    // nobody will take anything any more
+	samples    []reports.Sample
 }
 
-type ledgerKind struct {
-	share int
-	kind  drm.Kind
+type ledgerOperation struct {
+	share     int
+	operation string
 }
 
 type ledgerSecond struct {
-	ledgerKind
+	ledgerOperation
 	second int
 	warm   bool
 }
@@ -58,13 +57,13 @@ func newLedger(c Config) *ledger {
 }
 
 func (l *ledger) clear() {
-	l.kinds, l.seconds = map[ledgerKind]*ledgerTimes{}, map[ledgerSecond]*ledgerBook{}
+	l.operations, l.seconds = map[ledgerOperation]*ledgerTimes{}, map[ledgerSecond]*ledgerBook{}
 	l.over, l.samples = make([]int64, l.shares), nil
 }
 
 // book returns the book of a flight's second. The caller holds the lock.
 func (l *ledger) book(f *flight) *ledgerBook {
-	key := ledgerSecond{ledgerKind{f.share, f.message.Kind}, second(l.plan, f.seq), f.seq < l.warming}
+	key := ledgerSecond{ledgerOperation{f.share, f.operation()}, second(l.plan, f.seq), f.seq < l.warming}
 	b := l.seconds[key]
 	if b == nil {
 		b = &ledgerBook{JournalSecond: reports.JournalSecond{At: key.second, WarmUp: key.warm}, latency: newPacked()}
@@ -106,13 +105,13 @@ func (l *ledger) enter(f *flight, due time.Duration) error {
 	return errors.Join(err, times.lag.RecordValue(micros(f.sent-due)))
 }
 
-// times returns the times of a flight's kind. The caller holds the lock.
+// times returns the times of a flight's operation. The caller holds the lock.
 func (l *ledger) times(f *flight) *ledgerTimes {
-	key := ledgerKind{f.share, f.message.Kind}
-	times := l.kinds[key]
+	key := ledgerOperation{f.share, f.operation()}
+	times := l.operations[key]
 	if times == nil {
 		times = &ledgerTimes{newPacked(), newPacked()}
-		l.kinds[key] = times
+		l.operations[key] = times
 	}
 	return times
 }
@@ -166,7 +165,7 @@ func (l *ledger) drop() {
 // take returns what happened since it was called last, in a fixed order.
 func (l *ledger) take() (*reports.JournalEntry, error) {
 	l.mu.Lock()
-	full := ledger{last: l.last, kinds: l.kinds, seconds: l.seconds, over: l.over, samples: l.samples}
+	full := ledger{last: l.last, operations: l.operations, seconds: l.seconds, over: l.over, samples: l.samples}
 	l.clear()
 	l.mu.Unlock()
 	return full.entry()
@@ -188,28 +187,28 @@ func (l *ledger) entry() (*reports.JournalEntry, error) {
 	return e, nil
 }
 
-// keys returns the kinds of a share to which something happened.
-func (l *ledger) keys(share int) []ledgerKind {
-	var keys []ledgerKind
+// keys returns the operations of a share to which something happened.
+func (l *ledger) keys(share int) []ledgerOperation {
+	var keys []ledgerOperation
 	for key := range l.seconds {
-		if key.share == share && !slices.Contains(keys, key.ledgerKind) {
-			keys = append(keys, key.ledgerKind)
+		if key.share == share && !slices.Contains(keys, key.ledgerOperation) {
+			keys = append(keys, key.ledgerOperation)
 		}
 	}
-	slices.SortFunc(keys, func(a, b ledgerKind) int { return cmp.Compare(a.kind, b.kind) })
+	slices.SortFunc(keys, func(a, b ledgerOperation) int { return cmp.Compare(a.operation, b.operation) })
 	return keys
 }
 
-func (l *ledger) operation(key ledgerKind) (op reports.JournalOperation, err error) {
-	op.Name = string(key.kind)
-	if times := l.kinds[key]; times != nil { // none: there were only verdicts, or the warm-up
+func (l *ledger) operation(key ledgerOperation) (op reports.JournalOperation, err error) {
+	op.Name = key.operation
+	if times := l.operations[key]; times != nil { // none: there were only verdicts, or the warm-up
 		var serviceErr, lagErr error
 		op.Service, serviceErr = encodePacked(times.service)
 		op.Lag, lagErr = encodePacked(times.lag)
 		err = errors.Join(serviceErr, lagErr)
 	}
 	for at, b := range l.seconds {
-		if at.ledgerKind != key {
+		if at.ledgerOperation != key {
 			continue
 		}
 		latency, encodeErr := encodePacked(b.latency)

@@ -112,7 +112,8 @@ func joins(first, r *reports.Report) error {
 func sharesText(shares []reports.Share) string {
 	var texts []string
 	for _, s := range shares {
-		texts = append(texts, fmt.Sprintf("%s=%d", s.Profile, s.Weight))
+		name := strings.Join(strings.Fields(s.Profile+" "+s.Operation+" "+s.Asset), " ")
+		texts = append(texts, fmt.Sprintf("%s=%d", name, s.Weight))
 	}
 	return strings.Join(texts, ", ")
 }
@@ -162,9 +163,13 @@ func (m *merger) add(l *reports.Load) error {
 		m.due += float64(measuredBy(l)) * 100 / l.Rate.Percent
 	}
 	m.process(l)
+	addPrepared(to, l.Prepared)
 	if to.Shares == nil {
 		for _, s := range l.Shares {
-			to.Shares = append(to.Shares, reports.Share{Profile: s.Profile, System: s.System, Weight: s.Weight, Accounting: reports.Accounting{Balanced: true}})
+			of := shareOf(s)
+			share := of.told()
+			share.Accounting.Balanced = true
+			to.Shares = append(to.Shares, share)
 			m.shares, m.sharesWrong = append(m.shares, operations{}), append(m.sharesWrong, tally{})
 		}
 	}
@@ -194,9 +199,12 @@ func (m *merger) account(l *reports.Load) {
 			sum += *before
 		}
 		m.load.Accounting.ServerCounted = &sum
+		addCounts(&m.load.Accounting.ServerCountedBy, l.Accounting.ServerCountedBy)
 	}
 	for _, s := range l.Samples {
-		of := func(x reports.Sample) bool { return x.Class == s.Class && x.Profile == s.Profile }
+		of := func(x reports.Sample) bool {
+			return x.Class == s.Class && x.Profile == s.Profile && x.Operation == s.Operation && x.Asset == s.Asset
+		}
 		n := 0
 		for _, have := range m.load.Samples {
 			if of(have) {
@@ -206,6 +214,21 @@ func (m *merger) account(l *reports.Load) {
 		if n < maxSamplesPerClass {
 			m.load.Samples = append(m.load.Samples, s)
 		}
+	}
+}
+
+// addPrepared adds what was sent beside the plan.
+func addPrepared(to *reports.Load, p *reports.Prepared) {
+	switch {
+	case p == nil:
+	case to.Prepared == nil:
+		sum := *p
+		to.Prepared = &sum
+	default:
+		to.Prepared.Sessions += p.Sessions
+		to.Prepared.Requests += p.Requests
+		to.Prepared.Replaced += p.Replaced
+		to.Prepared.Failed += p.Failed
 	}
 }
 
@@ -270,7 +293,7 @@ func (m *merger) process(l *reports.Load) {
 // merge adds the histograms of operations.
 func (o operations) merge(list []reports.Operation) error {
 	for _, from := range list {
-		op, err := o.named(from.Name)
+		op, err := o.named(from.Name, from.Bad)
 		if err != nil {
 			return err
 		}
@@ -313,7 +336,7 @@ func (m *merger) finish(objectives []reports.SLO) (load *reports.Load, asked boo
 	}
 	l.Generator.Why = strings.Join(m.why, "; ")
 	if m.counted < m.runs {
-		l.Accounting.ServerCounted = nil
+		l.Accounting.ServerCounted, l.Accounting.ServerCountedBy = nil, nil
 	}
 	if l.Operations, err = m.operations.report(m.wrong); err != nil {
 		return nil, false, err

@@ -17,6 +17,7 @@ import (
 type Fresh struct {
 	Message drm.Message
 	Lease   *provider.Lease
+	Settle  Settle // nil: nobody waits for what becomes of it
 }
 
 // Source mints one fresh key request. It is called by several workers at once and must obey its context.
@@ -97,6 +98,7 @@ func (m *minter) work(ctx context.Context) {
 		select {
 		case m.place(n) <- f:
 		case <-ctx.Done():
+			f.land(false, nil)
 			return
 		}
 		if m.minted.Add(1) == min(int64(len(m.ring)), m.total) {
@@ -111,27 +113,37 @@ func (m *minter) place(n int64) chan *flight { return m.ring[n%int64(len(m.ring)
 // mint makes one flight. The request is built here as well: building may sign a token, which is not the sender's work.
 func (m *minter) mint(ctx context.Context, n int64) (*flight, error) {
 	index := m.mix.Share(m.plan, n)
-	share := &m.shares[index]
-	fresh, err := share.Source(ctx)
+	fresh, err := m.shares[index].Source(ctx)
 	if err != nil {
 		return nil, err
 	}
-	request := share.Profile.Build(fresh.Lease, fresh.Message, provider.At{Now: share.Clock.Now(), Seq: uint64(n)})
-	u, err := url.Parse(request.URL)
+	f := &flight{message: fresh.Message, lease: fresh.Lease, settle: fresh.Settle, seq: n, share: index, bad: m.shares[index].Bad}
+	if err := m.build(f); err != nil {
+		f.land(false, nil)
+		return nil, err
+	}
+	return f, nil
+}
+
+// build makes the flight's request.
+func (m *minter) build(f *flight) error {
+	share := &m.shares[f.share]
+	f.request = share.Profile.Build(f.lease, f.message, provider.At{Now: share.Clock.Now(), Seq: uint64(f.seq)})
+	u, err := url.Parse(f.request.URL)
 	if err != nil {
-		return nil, fmt.Errorf("license URL: %w", err)
+		return fmt.Errorf("license URL: %w", err)
 	}
 	if u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return nil, fmt.Errorf("license URL %q is not an absolute http or https URL", u.Redacted())
+		return fmt.Errorf("license URL %q is not an absolute http or https URL", u.Redacted())
 	}
 	if u.User != nil {
-		return nil, fmt.Errorf("license URL %q carries credentials; they belong in a header", u.Redacted())
+		return fmt.Errorf("license URL %q carries credentials; they belong in a header", u.Redacted())
 	}
 	select {
-	case m.first[index] <- u:
+	case m.first[f.share] <- u:
 	default:
 	}
-	return &flight{message: fresh.Message, lease: fresh.Lease, request: request, seq: n, share: index}, nil
+	return nil
 }
 
 // target returns the URL of the first request of a share, nil if there will be none. It is called once for each.
@@ -198,15 +210,20 @@ func (m *minter) use(f *flight) *flight {
 	if errors.As(err, &stale) && stale.Class == provider.ErrorAuthExpired {
 		m.starved.Add(1)
 		number := f.seq
+		f.land(false, nil)
 		if f, err = m.mint(m.halt.soft, number); err == nil {
 			err = f.lease.Use(f.message.Kind)
 		}
 		if err != nil {
+			if f != nil {
+				f.land(false, nil)
+			}
 			m.fail(number, err)
 			return nil
 		}
 	}
 	if err != nil {
+		f.land(false, nil)
 		m.fail(f.seq, err)
 		return nil
 	}

@@ -8,7 +8,7 @@ import (
 
 // The bounds of a [Mix].
 const (
-	MaxShares = 16
+	MaxShares = 64
 	// MaxCycle bounds the sum of the weights in lowest terms: shares can be told to a tenth of a percent, and a run holds
 	// at most so many more requests ahead.
 	MaxCycle = 1000
@@ -207,4 +207,23 @@ func parseWeight(s string) (w Weight, problem string) {
 		return w, fmt.Sprintf("weight %d of %q is above %d", n, name, MaxCycle)
 	}
 	return Weight{name, n}, ""
+}
+
+// ParsePercent reads a percentage above 0% and up to 100%, such as 5%, with up to four decimal places, as so many parts of a whole.
+func ParsePercent(s string) (parts, whole int64, err error) {
+	parts, ok := parsePercent(strings.TrimSpace(s))
+	if !ok {
+		return 0, 0, fmt.Errorf(`%q is no percentage from 0.0001%% to 100%% such as "5%%"`, clip(s))
+	}
+	return parts, million, nil
+}
+
+func parsePercent(s string) (parts int64, ok bool) {
+	number, ok := strings.CutSuffix(s, "%")
+	digits, scale, err := parseDecimal(number)
+	if !ok || err != nil || million/100%scale != 0 {
+		return 0, false
+	}
+	parts = digits * (million / 100 / scale)
+	return parts, parts > 0 && parts <= million
 }

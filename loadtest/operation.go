@@ -10,13 +10,28 @@ import (
 	"keyflow/reports"
 )
 
-// operations holds times by kind of message.
-type operations map[drm.Kind]*operation
+// OperationName is what times are kept under: the kind of the message, and for bad requests a name of its own, so that the quick
+// refusal of a bad request does not flatter the good ones.
+func OperationName(k drm.Kind, bad bool) string {
+	if bad {
+		return string(k) + badSuffix
+	}
+	return string(k)
+}
 
-// operation counts the flights of one kind of message, and holds their times.
+const badSuffix = "-bad"
+
+// operation returns the name of the flight's operation.
+func (f *flight) operation() string { return OperationName(f.message.Kind, f.bad) }
+
+// operations holds times by the name of the operation.
+type operations map[string]*operation
+
+// operation counts the flights of one kind of message, good or bad ones, and holds their times.
 type operation struct {
 	sent, answered int64
 	classes        tally
+	bad            bool
 
 	latency, service, lag *histogram
 }
@@ -27,10 +42,12 @@ func newOperation() *operation {
 
 // record enters a flight that was sent.
 func (o operations) record(f *flight, due time.Duration) error {
-	op := o[f.message.Kind]
+	name := f.operation()
+	op := o[name]
 	if op == nil {
 		op = newOperation()
-		o[f.message.Kind] = op
+		op.bad = f.bad
+		o[name] = op
 	}
 	op.sent++
 	if f.failure.class == "" {
@@ -48,9 +65,9 @@ func (o operations) record(f *flight, due time.Duration) error {
 // report returns the operations in the order of their names. wrong are the wrong answers of each.
 func (o operations) report(wrong tally) ([]reports.Operation, error) {
 	var list []reports.Operation
-	for _, kind := range slices.Sorted(maps.Keys(o)) {
-		op := o[kind]
-		r := reports.Operation{Name: string(kind), Sent: op.sent, Answered: op.answered, Failed: op.classes, Wrong: wrong[string(kind)]}
+	for _, name := range slices.Sorted(maps.Keys(o)) {
+		op := o[name]
+		r := reports.Operation{Name: name, Bad: op.bad, Sent: op.sent, Answered: op.answered, Failed: op.classes, Wrong: wrong[name]}
 		for _, part := range []struct {
 			to   *reports.Percentiles
 			from *histogram

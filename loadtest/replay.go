@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"keyflow/drm"
-	"keyflow/drm/provider"
 	"keyflow/reports"
 )
 
@@ -30,7 +29,7 @@ func JournalHead(r *reports.Report, c Config, asked bool) (reports.JournalHead, 
 		return h, fmt.Errorf("encode plan: %w", err)
 	}
 	for _, s := range c.Shares {
-		h.Shares = append(h.Shares, reports.Share{Profile: s.Profile.ID, System: string(s.Profile.DRM), Weight: s.Weight})
+		h.Shares = append(h.Shares, s.told())
 	}
 	for _, s := range c.SLOs {
 		h.SLOs = append(h.SLOs, s.String())
@@ -94,7 +93,7 @@ func newReplay(h *reports.JournalHead) (*replay, error) {
 		if s.Weight < 1 {
 			return nil, fmt.Errorf("weight %d of %s is not positive", s.Weight, s.Profile)
 		}
-		c.Shares = append(c.Shares, Share{Profile: &provider.Profile{ID: s.Profile, DRM: drm.System(s.System)}, Weight: s.Weight})
+		c.Shares = append(c.Shares, shareOf(s))
 	}
 	c.WarmUp = time.Duration(h.WarmUpMS) * time.Millisecond
 	if err := c.Plan.Validate(); err != nil {
@@ -137,7 +136,7 @@ func (p *replay) add(e *reports.JournalEntry) error {
 		r.recorder.usage = append(r.recorder.usage, *e.Usage)
 	}
 	for _, s := range e.Samples {
-		share := max(slices.IndexFunc(r.config.Shares, func(x Share) bool { return x.Profile.ID == s.Profile }), 0)
+		share := max(slices.IndexFunc(r.config.Shares, func(x Share) bool { return x.Profile.ID == s.Profile && x.label() == s.Operation && x.Asset == s.Asset }), 0)
 		r.books.samples.add(s.Class, share, s.Seq, s.Expected, s.Seen)
 	}
 	return nil
@@ -145,11 +144,12 @@ func (p *replay) add(e *reports.JournalEntry) error {
 
 // operation enters the requests of one kind and share.
 func (p *replay) operation(share int, op reports.JournalOperation) error {
-	all, err := p.run.books.operations.named(op.Name)
+	bad := p.run.config.Shares[share].Bad
+	all, err := p.run.books.operations.named(op.Name, bad)
 	if err != nil {
 		return err
 	}
-	own, err := p.run.books.shares[share].operations.named(op.Name)
+	own, err := p.run.books.shares[share].operations.named(op.Name, bad)
 	if err != nil {
 		return err
 	}
@@ -169,7 +169,7 @@ func (p *replay) operation(share int, op reports.JournalOperation) error {
 		} else {
 			err = errors.Join(all.add(s), own.add(s))
 		}
-		if err = errors.Join(err, p.run.books.timeline.at(s.At).addJournal(op.Name, s)); err != nil {
+		if err = errors.Join(err, p.run.books.timeline.at(s.At).addJournal(op.Name, bad, s)); err != nil {
 			return fmt.Errorf("second %d: %w", s.At, err)
 		}
 	}
@@ -217,7 +217,7 @@ func (p *replay) ended(share int, s reports.JournalSecond) {
 }
 
 // judged enters verdicts.
-func (p *replay) judged(share int, kind string, s reports.JournalSecond) {
+func (p *replay) judged(share int, operation string, s reports.JournalSecond) {
 	v := p.run.verifier
 	own := &v.shares[share]
 	v.verified.Add(s.Verified)
@@ -229,25 +229,26 @@ func (p *replay) judged(share int, kind string, s reports.JournalSecond) {
 		own.reasons.addN(class, n)
 		v.wrong.Add(n)
 		own.wrong.Add(n)
-		v.byKind.addN(kind, n)
-		own.byKind.addN(kind, n)
-		v.bySecond.addN(s.At, drm.Kind(kind), n)
+		v.byKind.addN(operation, n)
+		own.byKind.addN(operation, n)
+		v.bySecond.addN(s.At, operation, n)
 		v.countClass(s.At, class, n)
 	}
 }
 
-// maxOperations bounds the kinds of message that a journal may name.
+// maxOperations bounds the operations that a journal may name.
 const maxOperations = 32
 
 // named returns the operation of a name, and makes it if there is none.
-func (o operations) named(name string) (*operation, error) {
-	op := o[drm.Kind(name)]
+func (o operations) named(name string, bad bool) (*operation, error) {
+	op := o[name]
 	if op == nil {
 		if len(o) >= maxOperations {
 			return nil, errors.New("too many operations")
 		}
 		op = newOperation()
-		o[drm.Kind(name)] = op
+		op.bad = bad
+		o[name] = op
 	}
 	return op, nil
 }
@@ -305,6 +306,7 @@ func (p *replay) measured(load *reports.Load) {
 	if p.last == nil {
 		return
 	}
+	load.Prepared = p.last.Prepared
 	load.Traffic.Connections, load.Traffic.ConnectionsOpen = p.last.Opened, p.last.Open
 	g, from := &load.Generator, p.last.Generator
 	g.CPUSeconds, g.GCPauses, g.GCPauseMicros, g.MaxHeapBytes = from.CPUSeconds, from.GCPauses, from.GCPauseMicros, from.MaxHeapBytes

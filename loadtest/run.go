@@ -31,6 +31,7 @@ func (e *UnreachableError) Unwrap() error { return e.Err }
 
 // The phases of a run.
 const (
+	PhasePreparing = "preparing" // live sessions for renewals
 	PhaseMinting   = "minting"
 	PhaseRunning   = "running"
 	PhaseVerifying = "verifying"
@@ -56,6 +57,7 @@ type run struct {
 	mix      Mix
 	total    int64
 	halt     *halt
+	pools    []*pool // of each share, nil for those that renew nothing
 	minter   *minter
 	lanes    []*lane // of each share
 	slots    *slots
@@ -80,8 +82,8 @@ type run struct {
 //
 // When ctx ends, nothing more is sent, requests in flight are given a grace to be answered, and the result is complete:
 // NotSent counts the rest as [NotSentInterrupted], and the error is nil. An error comes with a result wherever the run
-// could begin: *[UnreachableError] if no connection could be made, *[MintError] if the source failed. Any other error is
-// of the configuration, or the harness's own.
+// could begin: *[UnreachableError] if no connection could be made, *[MintError] if the source failed, *[NotRenewableError] or
+// *[PrepareError] if there were no licenses to renew. Any other error is of the configuration, or the harness's own.
 func Run(ctx context.Context, c Config) (*reports.Load, error) {
 	c, mix, err := c.prepare()
 	if err != nil {
@@ -103,6 +105,7 @@ func newRun(ctx context.Context, c Config, mix Mix) *run {
 	r := &run{config: c, mix: mix, total: c.Plan.Total(), meter: startMeter(), started: time.Now()}
 	r.phase.Store(PhaseMinting)
 	r.halt = newHalt(ctx, c.Grace)
+	r.pools = newPools(c, mix, r.halt)
 	r.minter = newMinter(c, mix, r.total, r.halt)
 	r.traffic = &traffic{}
 	r.lanes = newLanes(c.Shares, c.Workers, r.traffic)
@@ -135,6 +138,7 @@ func (r *run) keepLedger(l *ledger) {
 // do mints ahead, opens the connections and attacks.
 func (r *run) do() error {
 	procs := runtime.GOMAXPROCS(0)
+	unprepared := r.prepare()
 	r.minter.start(procs)
 	unreachable := r.reach()
 	select {
@@ -147,6 +151,10 @@ func (r *run) do() error {
 	r.recorder.start()
 	r.attack() // sends nothing if the run is halted by now, and says so
 	r.minter.workers.Wait()
+	r.minter.clear()
+	if unprepared != nil {
+		return unprepared
+	}
 	if r.minter.err != nil {
 		return r.minter.err
 	}
@@ -187,6 +195,11 @@ func (r *run) verify() {
 func (r *run) close() {
 	r.phase.Store(PhaseDone)
 	r.halt.release()
+	for _, p := range r.pools {
+		if p != nil {
+			p.close()
+		}
+	}
 	for _, l := range r.lanes { // closing one twice does nothing
 		l.close()
 	}

@@ -12,7 +12,7 @@ import (
 // they hold in a report. Until they are summarized each operation has its own, even if it is the only one.
 
 // addJournal enters what a line of a journal tells of an operation.
-func (b *secondBook) addJournal(name string, s reports.JournalSecond) error {
+func (b *secondBook) addJournal(name string, bad bool, s reports.JournalSecond) error {
 	failed := tally(s.FailedBy).sum()
 	b.Answered += s.Answered
 	b.Failed += failed
@@ -20,7 +20,7 @@ func (b *secondBook) addJournal(name string, s reports.JournalSecond) error {
 	b.BytesSent += s.BytesSent
 	b.BytesReceived += s.BytesReceived
 	addCounts(&b.FailedBy, s.FailedBy)
-	return b.addOperation(reports.SecondOperation{Name: name, Sent: s.Answered + failed, Answered: s.Answered, Failed: failed, Histogram: s.Latency})
+	return b.addOperation(reports.SecondOperation{Name: name, Bad: bad, Sent: s.Answered + failed, Answered: s.Answered, Failed: failed, Histogram: s.Latency})
 }
 
 // addReport enters the same second of a report.
@@ -35,7 +35,7 @@ func (b *secondBook) addReport(s reports.Second) error {
 	addCounts(&b.FailedBy, s.FailedBy)
 	addCounts(&b.WrongBy, s.WrongBy)
 	for _, op := range s.Operations {
-		if len(s.Operations) == 1 {
+		if len(s.Operations) == 1 && !op.Bad {
 			op.Histogram = s.Histogram
 		}
 		if err := b.addOperation(op); err != nil {
@@ -49,7 +49,7 @@ func (b *secondBook) addReport(s reports.Second) error {
 func (b *secondBook) addOperation(part reports.SecondOperation) error {
 	i, there := slices.BinarySearchFunc(b.Operations, part.Name, func(op reports.SecondOperation, name string) int { return cmp.Compare(op.Name, name) })
 	if !there {
-		b.Operations = slices.Insert(b.Operations, i, reports.SecondOperation{Name: part.Name})
+		b.Operations = slices.Insert(b.Operations, i, reports.SecondOperation{Name: part.Name, Bad: part.Bad})
 	}
 	op := &b.Operations[i]
 	op.Sent += part.Sent
@@ -67,11 +67,15 @@ func summarize(seconds []*secondBook) error {
 	for _, b := range seconds {
 		all.h.Reset()
 		for i := range b.Operations {
-			if err := all.merge(b.Operations[i].Histogram); err != nil {
+			op := &b.Operations[i]
+			if op.Bad {
+				continue
+			}
+			if err := all.merge(op.Histogram); err != nil {
 				return err
 			}
 			if len(b.Operations) == 1 {
-				b.Operations[i].Histogram = ""
+				op.Histogram = ""
 			}
 		}
 		p, err := all.percentiles()

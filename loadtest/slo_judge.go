@@ -140,11 +140,20 @@ func (s SLO) operations(load *reports.Load) []reports.Operation {
 	}
 	var chosen []reports.Operation
 	for _, op := range from {
-		if s.kind == "" || s.kind == drm.Kind(op.Name) {
+		if s.speaksOf(op.Name, op.Bad) {
 			chosen = append(chosen, op)
 		}
 	}
 	return chosen
+}
+
+// speaksOf reports whether the objective speaks of an operation. One of times does so of bad requests only if it names them: their
+// refusals may be quick.
+func (s SLO) speaksOf(operation string, bad bool) bool {
+	if s.kind != "" {
+		return s.kind == drm.Kind(operation)
+	}
+	return !bad || !s.timed()
 }
 
 func (s SLO) measureTimes(ops []reports.Operation) (value float64, missing string, err error) {

@@ -36,6 +36,7 @@ func SLOMetrics() []string {
 func kinds() []string {
 	return []string{
 		string(drm.KindLicense), string(drm.KindCertificate), string(drm.KindRenewal), string(drm.KindRelease), string(drm.KindAcknowledgement),
+		OperationName(drm.KindLicense, true),
 	}
 }
 

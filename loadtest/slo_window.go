@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"time"
 
-	"keyflow/drm"
 	"keyflow/reports"
 )
 
@@ -77,13 +76,13 @@ func (s SLO) measureWindow(window []reports.Second) (value float64, missing stri
 	var times []string
 	for _, second := range window {
 		for _, op := range second.Operations {
-			if s.kind != "" && s.kind != drm.Kind(op.Name) {
+			if !s.speaksOf(op.Name, op.Bad) {
 				continue
 			}
 			c.sent += op.Sent
 			c.failed += op.Failed
 			c.wrong += op.Wrong
-			if len(second.Operations) == 1 {
+			if len(second.Operations) == 1 && !op.Bad {
 				op.Histogram = second.Histogram
 			}
 			times = append(times, op.Histogram)

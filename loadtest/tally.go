@@ -49,9 +49,9 @@ func (t tally) sum() int64 {
 
 // samples keeps the first few examples of each class in each share.
 type samples struct {
-	profiles []string // of the shares of a mix; none: there is only one
-	ledger   *ledger  // is told of each
-	kept     map[sampleKey][]reports.Sample
+	shares []Share // of a mix; none: there is only one
+	ledger *ledger // is told of each
+	kept   map[sampleKey][]reports.Sample
 }
 
 type sampleKey struct {
@@ -62,9 +62,7 @@ type sampleKey struct {
 func newSamples(shares []Share) samples {
 	s := samples{kept: map[sampleKey][]reports.Sample{}}
 	if len(shares) > 1 {
-		for _, share := range shares {
-			s.profiles = append(s.profiles, share.Profile.ID)
-		}
+		s.shares = shares
 	}
 	return s
 }
@@ -75,8 +73,9 @@ func (s samples) add(class string, share int, seq int64, expected, seen string) 
 		return
 	}
 	sample := reports.Sample{Class: class, Seq: seq, Expected: clip(expected), Seen: clip(seen)}
-	if s.profiles != nil {
-		sample.Profile = s.profiles[share]
+	if s.shares != nil {
+		of := &s.shares[share]
+		sample.Profile, sample.Operation, sample.Asset = of.Profile.ID, of.label(), of.Asset
 	}
 	s.kept[key] = append(s.kept[key], sample)
 	s.ledger.sample(sample)

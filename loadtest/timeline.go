@@ -5,7 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"keyflow/drm"
 	"keyflow/reports"
 )
 
@@ -21,26 +20,27 @@ type timeline struct {
 
 type secondBook struct {
 	reports.Second
-	operations map[drm.Kind]*secondOperation // nil once encoded
+	operations map[string]*secondOperation // nil once encoded
 }
 
 // secondOperation is one operation's part of a second that is still open.
 type secondOperation struct {
 	sent, answered, failed int64
 
+	bad     bool // of bad requests
 	latency *histogram
 }
 
 // wrongs counts wrong answers by the second in which their requests were due, and by operation.
-type wrongs map[int]map[drm.Kind]int64
+type wrongs map[int]map[string]int64
 
-func (w wrongs) add(second int, kind drm.Kind) { w.addN(second, kind, 1) }
+func (w wrongs) add(second int, operation string) { w.addN(second, operation, 1) }
 
-func (w wrongs) addN(second int, kind drm.Kind, n int64) {
+func (w wrongs) addN(second int, operation string, n int64) {
 	if w[second] == nil {
-		w[second] = map[drm.Kind]int64{}
+		w[second] = map[string]int64{}
 	}
-	w[second][kind] += n
+	w[second][operation] += n
 }
 
 func (t *timeline) at(s int) *secondBook {
@@ -58,7 +58,7 @@ func (t *timeline) at(s int) *secondBook {
 // record enters a flight that was sent, and was due at that time.
 func (t *timeline) record(f *flight, due time.Duration) error {
 	b := t.at(int(due / time.Second))
-	op := b.operation(f.message.Kind)
+	op := b.operation(f)
 	b.Sent++
 	b.BytesSent += f.out
 	b.BytesReceived += f.in
@@ -82,25 +82,27 @@ func (t *timeline) record(f *flight, due time.Duration) error {
 	return nil
 }
 
-func (b *secondBook) operation(kind drm.Kind) *secondOperation {
+func (b *secondBook) operation(f *flight) *secondOperation {
+	name := f.operation()
 	if b.operations == nil {
-		b.operations = map[drm.Kind]*secondOperation{}
+		b.operations = map[string]*secondOperation{}
 	}
-	op := b.operations[kind]
+	op := b.operations[name]
 	if op == nil {
-		op = &secondOperation{latency: newHistogram()}
-		b.operations[kind] = op
+		op = &secondOperation{bad: f.bad, latency: newHistogram()}
+		b.operations[name] = op
 	}
 	return op
 }
 
-// close encodes the second's latencies and drops them. A second of one operation has one histogram: its own.
+// close encodes the second's latencies and drops them. A second of one operation has one histogram: its own. The latencies of bad
+// requests are not the second's: their refusals may be quick.
 func (b *secondBook) close() error {
 	var all *histogram
-	for _, kind := range slices.Sorted(maps.Keys(b.operations)) {
-		op := b.operations[kind]
-		part := reports.SecondOperation{Name: string(kind), Sent: op.sent, Answered: op.answered, Failed: op.failed}
-		if len(b.operations) == 1 {
+	for _, name := range slices.Sorted(maps.Keys(b.operations)) {
+		op := b.operations[name]
+		part := reports.SecondOperation{Name: name, Bad: op.bad, Sent: op.sent, Answered: op.answered, Failed: op.failed}
+		if len(b.operations) == 1 && !op.bad {
 			all = op.latency
 		} else {
 			var err error
@@ -110,7 +112,9 @@ func (b *secondBook) close() error {
 			if all == nil {
 				all = newHistogram()
 			}
-			all.h.Merge(op.latency.h) // of the same geometry: nothing is dropped
+			if !op.bad {
+				all.h.Merge(op.latency.h) // of the same geometry: nothing is dropped
+			}
 		}
 		b.Operations = append(b.Operations, part)
 	}
@@ -135,7 +139,7 @@ func (t *timeline) list(wrong wrongs) ([]reports.Second, error) {
 		}
 		b.Wrong = 0
 		for i, op := range b.Operations {
-			b.Operations[i].Wrong = wrong[b.At][drm.Kind(op.Name)]
+			b.Operations[i].Wrong = wrong[b.At][op.Name]
 			b.Wrong += b.Operations[i].Wrong
 		}
 		list = append(list, b.Second)

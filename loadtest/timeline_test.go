@@ -30,7 +30,7 @@ func TestTimelineDropsHistograms(t *testing.T) {
 			t.Fatalf("%d histograms are open after request %d", open, i)
 		}
 	}
-	seconds, err := line.list(wrongs{3: {drm.KindLicense: 4}})
+	seconds, err := line.list(wrongs{3: {"license": 4}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +70,7 @@ func TestTimelineSplitsByOperation(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	seconds, err := line.list(wrongs{1: {drm.KindLicense: 2, drm.KindCertificate: 1}})
+	seconds, err := line.list(wrongs{1: {"license": 2, "certificate": 1}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,5 +101,34 @@ func TestTimelineSplitsByOperation(t *testing.T) {
 		if s.Failed != int64(1-i) || s.Wrong != int64(3*i) {
 			t.Errorf("second %d: %d failed, %d wrong", i, s.Failed, s.Wrong)
 		}
+	}
+}
+
+// TestTimelineLeavesBadOut has the quick refusals of bad requests in a second of their own and beside slower licenses: the seconds
+// have the latencies of the licenses only.
+func TestTimelineLeavesBadOut(t *testing.T) {
+	t.Parallel()
+	p := Plan{Rate: Rate{Freq: 10, Per: time.Second}, Duration: 2 * time.Second}
+	line := timeline{plan: p}
+	for i := range p.Total() {
+		due := p.Due(i)
+		f := &flight{seq: i, message: drm.Message{Kind: drm.KindLicense}, bad: i%2 == 0 || i >= 10, sent: due, done: due + 9*time.Millisecond}
+		if f.bad {
+			f.done = due + time.Millisecond
+		}
+		if err := line.record(f, due); err != nil {
+			t.Fatal(err)
+		}
+	}
+	seconds, err := line.list(wrongs{0: {"license-bad": 1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, second := seconds[0], seconds[1]
+	if first.Wrong != 1 || first.P50 < 8900 || len(first.Operations) != 2 || first.Operations[0].Bad || !first.Operations[1].Bad {
+		t.Errorf("licenses and bad requests: %+v", first)
+	}
+	if second.P50 != 0 || second.Histogram != "" || second.Sent != 10 || len(second.Operations) != 1 || second.Operations[0].Histogram == "" {
+		t.Errorf("bad requests alone: %+v", second)
 	}
 }

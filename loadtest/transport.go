@@ -91,7 +91,11 @@ func (s *sender) RoundTrip(r *http.Request) (*http.Response, error) {
 		f.failure = transportFailure(err)
 		return nil, err
 	}
-	f.answer, f.failure = read(profile, f.message.Kind, response.StatusCode, response.Header, body)
+	if f.bad {
+		f.answer, f.denied, f.failure = readBad(profile, f.message.Kind, response.StatusCode, response.Header, body)
+	} else {
+		f.answer, f.failure = read(profile, f.message.Kind, response.StatusCode, response.Header, body)
+	}
 	response.Body = http.NoBody
 	return response, nil
 }

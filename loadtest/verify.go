@@ -52,13 +52,8 @@ func ParseVerify(s string) (Verify, error) {
 	case "none":
 		return VerifyNone, nil
 	}
-	number, ok := strings.CutSuffix(s, "%")
-	digits, scale, err := parseDecimal(number)
-	if !ok || err != nil || million/100%scale != 0 {
-		return 0, &VerifyError{s}
-	}
-	parts := digits * (million / 100 / scale)
-	if parts <= 0 || parts > million {
+	parts, ok := parsePercent(s)
+	if !ok {
 		return 0, &VerifyError{s}
 	}
 	return Verify(million - parts), nil
@@ -158,17 +153,30 @@ func (v *verifier) start(n int) {
 		v.group.Go(func() {
 			for f := range v.queue {
 				v.held.Add(-f.size())
-				select {
-				case <-v.cut:
-					v.unjudged.Add(1)
-					v.shares[f.share].unjudged.Add(1)
-					v.ledger.unverified(f)
-				default:
-					v.judge(f)
-				}
+				v.take(f)
 			}
 		})
 	}
+}
+
+// take judges a flight, or counts it as unjudged if the run was cut short.
+func (v *verifier) take(f *flight) {
+	select {
+	case <-v.cut:
+		f.land(true, nil)
+		if !f.unasked {
+			v.unjudged.Add(1)
+			v.shares[f.share].unjudged.Add(1)
+			v.ledger.unverified(f)
+		}
+		return
+	default:
+	}
+	if f.unasked {
+		f.land(true, f.answer)
+		return
+	}
+	v.judge(f)
 }
 
 // offer hands an answered flight over, or reports that the queue is full. Only one goroutine calls it.
@@ -194,17 +202,14 @@ func (v *verifier) drain() {
 }
 
 func (v *verifier) judge(f *flight) {
-	c := v.config
-	depth := c.Verify.depth(c.Seed, c.Plan.Number(f.seq))
-	verdict := c.Judge(f.message, f.answer, depth)
-	finding := firstFinding(verdict, c.Expect, f.lease.Entitled(f.message.KIDs))
+	finding, depth := v.examine(f)
 	share := &v.shares[f.share]
 	v.judged.Add(1)
 	switch {
 	case finding != nil:
 		v.wrong.Add(1)
 		share.wrong.Add(1)
-		if f.seq < c.warming() {
+		if f.seq < v.config.warming() {
 			v.warmWrong.Add(1)
 		}
 		v.keep(f, *finding)
@@ -219,16 +224,33 @@ func (v *verifier) judge(f *flight) {
 	}
 }
 
+// examine returns what is wrong with an answer, and how deeply it was looked at. An answer that its session waits for is always
+// processed in full, and of a bad request it is only asked whether it was refused: there the sample does not matter.
+func (v *verifier) examine(f *flight) (*drm.Finding, drm.Depth) {
+	c := v.config
+	switch {
+	case f.settle != nil:
+		if findings := f.land(true, f.answer).Findings; len(findings) > 0 {
+			return &findings[0], drm.DepthFull
+		}
+		return nil, drm.DepthFull
+	case f.bad:
+		return v.granted(f), drm.DepthFull
+	}
+	depth := c.Verify.depth(c.Seed, c.Plan.Number(f.seq))
+	return firstFinding(c.Judge(f.message, f.answer, depth), c.Expect, f.lease.Entitled(f.message.KIDs)), depth
+}
+
 func (v *verifier) keep(f *flight, finding drm.Finding) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	class := v.reasons.add(string(finding.Reason))
 	v.shares[f.share].reasons.add(string(finding.Reason))
-	v.byKind.add(string(f.message.Kind))
-	v.shares[f.share].byKind.add(string(f.message.Kind))
+	v.byKind.add(f.operation())
+	v.shares[f.share].byKind.add(f.operation())
 	v.samples.add(class, f.share, v.config.Plan.Number(f.seq), finding.Expected, finding.Seen)
 	at := second(v.config.Plan, f.seq)
-	v.bySecond.add(at, f.message.Kind)
+	v.bySecond.add(at, f.operation())
 	v.countClass(at, class, 1)
 	v.ledger.wrong(f, class)
 }

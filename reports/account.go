@@ -83,7 +83,7 @@ func (l *Load) shareBalances() []balance {
 	for _, column := range shareColumns {
 		parts := make([]part, len(l.Shares))
 		for i, s := range l.Shares {
-			parts[i] = part{s.Profile, column.of(s.Accounting)}
+			parts[i] = part{s.name(), column.of(s.Accounting)}
 		}
 		bs = append(bs, newBalance(column.name, column.of(l.Accounting), parts...))
 	}
@@ -128,6 +128,18 @@ type lost struct {
 	What   string // "not sent", "failed" or "wrong"
 	Reason string
 	N      int64
+}
+
+// serverCounted tells what the fake itself counted, "" if it did not. The names of operations are escaped.
+func (a Accounting) serverCounted(escape func(string) string) string {
+	if a.ServerCounted == nil {
+		return ""
+	}
+	text := count(*a.ServerCounted)
+	for i, operation := range slices.Sorted(maps.Keys(a.ServerCountedBy)) {
+		text += []string{": ", ", "}[min(i, 1)] + escape(operation) + " " + count(a.ServerCountedBy[operation])
+	}
+	return text
 }
 
 // losses lists the accounting's maps, largest first within each.

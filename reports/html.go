@@ -31,6 +31,9 @@ var (
 		"cells":   Accounting.shareCells,
 		"counts":  Operation.countCells,
 		"windows": (*SLOWindows).text,
+		"counted": func(a Accounting) string { return a.serverCounted(oneLine) },
+		"name":    Share.name,
+		"whose":   Sample.whose,
 		"losses":  Accounting.losses,
 		"because": because,
 		"place":   func(r Result) string { return place(r.Profile, r.Variant, r.Asset) },
@@ -117,7 +120,7 @@ type tile struct {
 }
 
 type latencyRow struct {
-	Profile   string // of a share
+	Profile   string // of a share, and its asset
 	Operation string
 	Span      int // rows of the operation, 0 but for its first
 	Measure   measure
@@ -213,7 +216,7 @@ func newLoadView(l *Load) *loadView {
 	v.Rows = latencyRows("", l.Operations)
 	v.ShareColumns, v.ShareSums = shareColumnNames(), l.shareBalances()
 	for _, s := range l.Shares {
-		v.ShareRows = append(v.ShareRows, latencyRows(s.Profile, s.Operations)...)
+		v.ShareRows = append(v.ShareRows, latencyRows(s.subject(), s.Operations)...)
 		v.ShareLosses = v.ShareLosses || len(s.Accounting.losses()) > 0
 	}
 	return v
@@ -235,8 +238,7 @@ func tiles(l *Load) []tile {
 		{Label: "Verified", Value: count(a.Verified), Note: count(a.Wrong) + " wrong, " + count(a.Unverified) + " unverified", Bad: a.Wrong > 0},
 		{Label: "Failed", Value: count(failed), Note: count(total(a.NotSent)) + " not sent", Bad: failed > 0 || total(a.NotSent) > 0},
 	}
-	if len(l.Operations) > 0 && l.Operations[0].Latency.Count > 0 {
-		op := l.Operations[0]
+	if op, measured := l.leading(); measured {
 		ts = append(ts, tile{Label: "p99 latency", Value: micros(float64(op.Latency.P99)), Note: op.Name + ", median " + micros(float64(op.Latency.P50))})
 	}
 	return append(ts, tile{Label: "Objectives kept", Value: count(len(l.SLOs) - missed), Note: "of " + count(len(l.SLOs)), Bad: missed > 0})

@@ -49,6 +49,7 @@ type JournalEntry struct {
 	Last      int64          `json:"last_ns"`        // when the last request that has ended was sent, since the attack began
 	Open      int64          `json:"open,omitempty"` // most connections so far
 	Opened    int64          `json:"opened,omitempty"`
+	Prepared  *Prepared      `json:"prepared,omitempty"` // beside the plan, so far
 	Samples   []Sample       `json:"samples,omitempty"`
 	End       *JournalEnd    `json:"end,omitempty"` // in the last entry of a run that came to its end
 	// RedactionFailed says that the last gate found a secret in the entry, and its texts were withheld.

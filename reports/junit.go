@@ -248,7 +248,7 @@ func loadSuite(r *Report) *junitSuite {
 
 // shareCase tells the accounting of one share of a mix. Whether its answers were good is a matter of the objectives.
 func shareCase(class string, s Share) junitCase {
-	c := junitCase{Classname: class, Name: oneLine("accounting balances: " + s.System + " " + s.Profile)}
+	c := junitCase{Classname: class, Name: oneLine("accounting balances: " + s.System + " " + s.name())}
 	var lines []string
 	for _, b := range s.Accounting.balances() {
 		lines = append(lines, b.String())

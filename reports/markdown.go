@@ -155,8 +155,11 @@ func (m *markdown) load(l *Load) {
 	for _, b := range l.balances() {
 		m.line("- %s", b)
 	}
-	if n := l.Accounting.ServerCounted; n != nil {
-		m.line("- the server itself counted %s", count(*n))
+	if n := l.Accounting.serverCounted(mdLine); n != "" {
+		m.line("- the server itself counted %s", n)
+	}
+	if l.Prepared != nil {
+		m.line("- %s", l.Prepared)
 	}
 	if losses := l.Accounting.losses(); len(losses) > 0 {
 		m.head("What", "Why", ">Requests")
@@ -187,7 +190,7 @@ func (m *markdown) load(l *Load) {
 	}
 	for _, s := range l.Shares {
 		for _, op := range s.Operations {
-			m.latencies(op, mdLine(s.Profile), mdLine(op.Name))
+			m.latencies(op, mdLine(s.subject()), mdLine(op.Name))
 		}
 	}
 	m.samples(l)
@@ -221,7 +224,7 @@ func (m *markdown) shares(l *Load) {
 	}
 	m.head(head...)
 	for _, s := range l.Shares {
-		m.row(append([]string{mdLine(s.System), mdLine(s.Profile), count(s.Weight)}, s.Accounting.shareCells()...)...)
+		m.row(append([]string{mdLine(s.System), mdLine(s.name()), count(s.Weight)}, s.Accounting.shareCells()...)...)
 	}
 	m.row(append([]string{"all", "", ""}, l.Accounting.shareCells()...)...)
 	losses := false
@@ -231,7 +234,7 @@ func (m *markdown) shares(l *Load) {
 				m.head("Profile", "What", "Why", ">Requests")
 				losses = true
 			}
-			m.row(mdLine(s.Profile), x.What, mdLine(x.Reason), count(x.N))
+			m.row(mdLine(s.name()), x.What, mdLine(x.Reason), count(x.N))
 		}
 	}
 }

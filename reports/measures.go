@@ -21,6 +21,16 @@ func (o Operation) measures() []measure {
 	}
 }
 
+// leading returns the operation that stands for a run: that of licenses, or else the first. measured says that it has latencies.
+func (l *Load) leading() (op Operation, measured bool) {
+	for i, o := range l.Operations {
+		if i == 0 || o.Name == "license" {
+			op = o
+		}
+	}
+	return op, op.Latency.Count > 0
+}
+
 // percentileNames are the columns of [Percentiles.cells].
 var percentileNames = [...]string{"min", "mean", "p50", "p90", "p95", "p99", "p99.9", "max"}
 
@@ -37,13 +47,8 @@ func (p Percentiles) cells() []string {
 	return texts
 }
 
-// what names the class of a sample, and in a mix its profile.
-func (s Sample) what() string {
-	if s.Profile == "" {
-		return s.Class
-	}
-	return s.Class + ", " + s.Profile
-}
+// what names the class of a sample, and in a mix its share.
+func (s Sample) what() string { return joined(s.Class, s.whose()) }
 
 // rateLine compares in one sentence what was asked of the generator with what it did.
 func rateLine(r Rate) string {

@@ -150,7 +150,8 @@ type Load struct {
 	Plan       Plan        `json:"plan"`
 	WarmUp     *WarmUp     `json:"warm_up,omitempty"` // nil: there was none
 	Accounting Accounting  `json:"accounting"`
-	Shares     []Share     `json:"shares,omitempty"` // of a mix; they add up to the accounting
+	Shares     []Share     `json:"shares,omitempty"`   // of a mix; they add up to the accounting
+	Prepared   *Prepared   `json:"prepared,omitempty"` // beside the plan, for renewals
 	Rate       Rate        `json:"rate"`
 	Operations []Operation `json:"operations"`
 	Seconds    []Second    `json:"seconds"`
@@ -210,14 +211,28 @@ type Accounting struct {
 	WrongBy    map[string]int64 `json:"wrong_by,omitempty"`
 	// ServerCounted is the number of requests that the fake itself saw; nil against a server that does not tell.
 	ServerCounted *int64 `json:"server_counted,omitempty"`
-	Balanced      bool   `json:"balanced"`
+	// ServerCountedBy splits that by operation, in a run of several kinds of requests.
+	ServerCountedBy map[string]int64 `json:"server_counted_by,omitempty"`
+	Balanced        bool             `json:"balanced"`
 }
 
-// Share is the part of a load run's requests that belongs to one profile.
+// Prepared are the license requests beside the plan that renewals need: Requests = Sessions + Replaced + Failed. They count in no
+// other number of the run.
+type Prepared struct {
+	Sessions int64 `json:"sessions"` // that are alive
+	Requests int64 `json:"requests"` // sent to get them
+	Replaced int64 `json:"replaced"` // sessions that others took the place of, because their renewals failed
+	Failed   int64 `json:"failed"`   // requests that got no license to renew
+}
+
+// Share is the part of a load run's requests that belongs to one profile, or one leaf of a finer mix.
 type Share struct {
 	Profile    string      `json:"profile"`
 	System     string      `json:"system"`
-	Weight     int64       `json:"weight"` // beside those of the other shares
+	Operation  string      `json:"operation,omitempty"` // of its requests, where the mix tells them apart
+	Asset      string      `json:"asset,omitempty"`     // likewise
+	Bad        bool        `json:"bad,omitempty"`       // its requests have to be refused
+	Weight     int64       `json:"weight"`              // beside those of the other shares
 	Accounting Accounting  `json:"accounting"`
 	Operations []Operation `json:"operations"`
 }
@@ -233,6 +248,7 @@ type Rate struct {
 // Operation is what was measured of one operation, behind the warm-up.
 type Operation struct {
 	Name     string           `json:"name"`
+	Bad      bool             `json:"bad,omitempty"` // its requests have to be refused; no latency of the run counts them
 	Sent     int64            `json:"sent"`
 	Answered int64            `json:"answered"`
 	Failed   map[string]int64 `json:"failed,omitempty"` // by class
@@ -285,11 +301,12 @@ type Second struct {
 // SecondOperation is the part of one operation in a second.
 type SecondOperation struct {
 	Name     string `json:"name"`
+	Bad      bool   `json:"bad,omitempty"` // as of the operation
 	Sent     int64  `json:"sent"`
 	Answered int64  `json:"answered"`
 	Failed   int64  `json:"failed"`
 	Wrong    int64  `json:"wrong"`
-	// Histogram is that of the operation's latencies; empty in a second of one operation, whose own Histogram it is.
+	// Histogram is that of the operation's latencies; empty in a second of one operation that is not bad, whose own Histogram it is.
 	Histogram string `json:"histogram,omitempty"`
 }
 
@@ -367,9 +384,11 @@ type JournalLost struct {
 
 // Sample is one failed or wrong answer, kept as an example of its class.
 type Sample struct {
-	Class    string `json:"class"`
-	Profile  string `json:"profile,omitempty"` // of the request, in a mix
-	Seq      int64  `json:"seq"`
-	Expected string `json:"expected,omitempty"`
-	Seen     string `json:"seen"`
+	Class     string `json:"class"`
+	Profile   string `json:"profile,omitempty"`   // of the request, in a mix
+	Operation string `json:"operation,omitempty"` // likewise
+	Asset     string `json:"asset,omitempty"`     // likewise
+	Seq       int64  `json:"seq"`
+	Expected  string `json:"expected,omitempty"`
+	Seen      string `json:"seen"`
 }

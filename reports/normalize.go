@@ -57,6 +57,9 @@ func (l *Load) normalize() {
 		countsOnly(s.Operations)
 	}
 	l.Seconds = []Second{}
+	if l.Prepared != nil { // how many sessions follows from the machine's processors, and how many were replaced from its speed
+		l.Prepared = &Prepared{}
+	}
 	for i := range l.SLOs {
 		l.SLOs[i].Seen = ""
 		if w := l.SLOs[i].Windows; w != nil {
@@ -73,7 +76,7 @@ func (l *Load) normalize() {
 		l.Samples[i].Seq = 0
 	}
 	slices.SortFunc(l.Samples, func(a, b Sample) int {
-		return cmp.Or(strings.Compare(a.Class, b.Class), strings.Compare(a.Profile, b.Profile), strings.Compare(a.Expected, b.Expected), strings.Compare(a.Seen, b.Seen))
+		return cmp.Or(strings.Compare(a.Class, b.Class), strings.Compare(a.whose(), b.whose()), strings.Compare(a.Expected, b.Expected), strings.Compare(a.Seen, b.Seen))
 	})
 	l.Samples = slices.Compact(l.Samples)
 }
@@ -82,7 +85,7 @@ func (l *Load) normalize() {
 func countsOnly(ops []Operation) {
 	for i, op := range ops {
 		ops[i] = Operation{
-			Name: op.Name, Sent: op.Sent, Answered: op.Answered, Failed: op.Failed, Wrong: op.Wrong,
+			Name: op.Name, Bad: op.Bad, Sent: op.Sent, Answered: op.Answered, Failed: op.Failed, Wrong: op.Wrong,
 			Latency: Percentiles{Count: op.Latency.Count},
 			Service: Percentiles{Count: op.Service.Count},
 			Lag:     Percentiles{Count: op.Lag.Count},

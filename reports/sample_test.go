@@ -16,6 +16,7 @@ var goldenReports = map[string]func() *Report{
 	"load-mix":    loadMixReport,
 	"load-shape":  loadShapeReport,
 	"load-cut":    loadCutReport,
+	"load-kinds":  loadKindsReport,
 	"empty":       emptyReport,
 	"interrupted": interruptedReport,
 	"withheld":    withheldReport,
@@ -278,6 +279,36 @@ func loadMixReport() *Report {
 	return r
 }
 
+// loadKindsReport is a run of several kinds of requests for one profile: some bad ones were granted, and a session was replaced.
+func loadKindsReport() *Report {
+	r := loadMixReport()
+	r.Target.Profiles, r.Target.URLs = r.Target.Profiles[:1], r.Target.URLs[:1]
+	l := r.Load
+	p := Percentiles{Count: 1000, Min: 400, Mean: 900.5, P50: 850, P90: 1900, P95: 2600, P99: 9100, P999: 20000, Max: 30100}
+	share := func(operation, asset string, bad bool, weight, wrong int64) Share {
+		s := Share{
+			Profile: "plain-widevine", System: "widevine", Operation: operation, Asset: asset, Bad: bad, Weight: weight,
+			Operations: []Operation{{Name: operation, Bad: bad, Latency: p, Service: p, Lag: p}},
+			Accounting: Accounting{Planned: 1000 * weight, Sent: 1000 * weight, Answered: 1000 * weight, Verified: 1000*weight - wrong, Wrong: wrong, Balanced: true},
+		}
+		if wrong > 0 {
+			s.Accounting.WrongBy = map[string]int64{"bad-request-granted": wrong}
+		}
+		l.Operations = append(l.Operations, s.Operations...)
+		return s
+	}
+	l.Operations = nil
+	l.Shares = []Share{share("license", "cenc-3key", false, 17, 0), share("license-bad", "cenc-3key", true, 1, 12), share("certificate", "", false, 1, 0), share("renewal", "cenc-3key", false, 1, 0)}
+	counted := int64(20000)
+	l.Accounting = Accounting{Planned: 20000, Sent: 20000, Answered: 20000, Verified: 19988, Wrong: 12, WrongBy: map[string]int64{"bad-request-granted": 12}, ServerCounted: &counted, ServerCountedBy: map[string]int64{"license": 18000, "certificate": 1000, "renewal": 1000}, Balanced: true}
+	l.Prepared = &Prepared{Sessions: 60, Requests: 63, Replaced: 2, Failed: 1}
+	l.SLOs[1].Kept, l.SLOs[1].Seen = true, "0"
+	l.Samples = []Sample{{Class: "bad-request-granted", Profile: "plain-widevine", Operation: "license-bad", Asset: "cenc-3key", Seq: 17, Expected: "a refusal of the bad request", Seen: "a license of 612 bytes"}}
+	r.Run.Interrupted = ""
+	r.Verdict.Summary = "20000 planned, 20000 sent, 20000 answered, 19988 verified, 12 wrong"
+	return r
+}
+
 func seconds(n int, edit func(i int, s *Second)) []Second {
 	ss := make([]Second, n)
 	for i := range ss {
@@ -317,6 +348,7 @@ func hostileReport() *Report {
 	r.Load.Shares = loadMixReport().Load.Shares
 	share := &r.Load.Shares[1]
 	share.Profile, share.System, share.Operations[0].Name = hostile, hostile, hostile
+	share.Operation, share.Asset = hostile, hostile
 	share.Accounting.WrongBy = map[string]int64{hostile: 12}
 	return r
 }

@@ -219,8 +219,11 @@ func (s *summary) accounting(l *Load) {
 	for _, b := range l.balances() {
 		s.line("  " + b.String())
 	}
-	if a.ServerCounted != nil {
-		s.line("  the server itself counted " + count(*a.ServerCounted))
+	if n := a.serverCounted(oneLine); n != "" {
+		s.line("  the server itself counted " + n)
+	}
+	if l.Prepared != nil {
+		s.line("  " + l.Prepared.String())
 	}
 	for _, x := range a.losses() {
 		s.line(fmt.Sprintf("  %s  %s %s", s.paint(x.What, "31"), count(x.N), oneLine(x.Reason)))
@@ -233,14 +236,18 @@ func (s *summary) latencies(ops []Operation) {
 		return
 	}
 	columns := []int{2, 3, 5, 6, 7} // of percentileNames: p50, p90, p99, p99.9, max
-	head := fmt.Sprintf("%-26s", "latency")
+	name := 10
+	for _, op := range ops {
+		name = max(name, min(utf8.RuneCountInString(oneLine(op.Name)), 14))
+	}
+	head := pad("latency", name+16)
 	for _, c := range columns {
 		head += fmt.Sprintf("%10s", percentileNames[c])
 	}
 	s.line(s.paint(head, bold))
 	for _, op := range ops {
 		for _, m := range op.measures() {
-			row := pad("  "+clipName(oneLine(op.Name), 10)+" "+m.Name, 26)
+			row := pad("  "+clipName(oneLine(op.Name), name)+" "+m.Name, name+16)
 			cells := m.P.cells()
 			for _, c := range columns {
 				row += strings.Repeat(" ", max(1, 10-utf8.RuneCountInString(cells[c]))) + cells[c]

@@ -8,9 +8,19 @@ import (
 
 // The widths of a table of shares, in characters.
 const (
-	shareNameWidth   = 36
+	shareNameWidth   = 36 // at least
+	sharePartWidth   = 40 // of operation and asset, at most
 	shareColumnWidth = 9
 )
+
+// row is what a table of shares calls a share.
+func (s Share) row() string {
+	name := "  " + clipName(oneLine(s.Profile), 23) + " " + clipName(oneLine(s.System), 9)
+	if part := joined(s.Operation, s.Asset); part != "" {
+		name += " " + clipName(oneLine(part), sharePartWidth)
+	}
+	return name
+}
 
 // shares is a table of what became of each share of a mix, with the totals below it.
 func (s *summary) shares(l *Load) {
@@ -18,20 +28,24 @@ func (s *summary) shares(l *Load) {
 		return
 	}
 	columns := l.tellingColumns()
-	head := pad("shares", shareNameWidth)
+	width := shareNameWidth
+	for _, share := range l.Shares {
+		width = max(width, utf8.RuneCountInString(share.row())+1)
+	}
+	head := pad("shares", width)
 	for _, c := range columns {
 		head += cell(shareColumns[c].name)
 	}
 	s.line(s.paint(head+cell("p50")+cell("p99"), bold))
 	for _, share := range l.Shares {
 		p50, p99 := share.latency()
-		s.line(pad("  "+clipName(oneLine(share.Profile), 23)+" "+clipName(oneLine(share.System), 9), shareNameWidth) +
+		s.line(pad(share.row(), width) +
 			shareRow(share.Accounting, columns) + cell(p50) + cell(p99))
 	}
-	s.line(pad("  all", shareNameWidth) + shareRow(l.Accounting, columns))
+	s.line(pad("  all", width) + shareRow(l.Accounting, columns))
 	for _, share := range l.Shares {
 		for _, x := range share.Accounting.losses() {
-			s.line(fmt.Sprintf("  %s  %s %s, %s", s.paint(x.What, "31"), count(x.N), oneLine(x.Reason), oneLine(share.Profile)))
+			s.line(fmt.Sprintf("  %s  %s %s, %s", s.paint(x.What, "31"), count(x.N), oneLine(x.Reason), oneLine(share.name())))
 		}
 	}
 	s.line("")

@@ -7,14 +7,12 @@ import (
 	"net"
 	"net/url"
 	"slices"
-	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"keyflow/drm"
 	"keyflow/drm/provider"
-	"keyflow/fakes"
 	"keyflow/loadtest"
 	"keyflow/reports"
 	"keyflow/suites"
@@ -29,6 +27,7 @@ type loadFlags struct {
 	allowHosts []string
 	mix        []string
 	results    string
+	parts      mixFlags
 }
 
 func (a *app) loadCommand() *cobra.Command {
@@ -54,7 +53,10 @@ it, an objective of latency, errors or wrong must be kept over the whole run and
 the warm-up. A window has the requests that were due in it; the last one is judged if at least half of it was run.
 
 Several profiles share the requests, equally or by the weights of --mix: which request is for which profile is fixed,
-nothing is drawn. The report tells what became of each share beside the totals.
+nothing is drawn. The report tells what became of each share beside the totals. Each profile's requests are divided further by
+--mix-asset, by --mix-kind into licenses, service certificates and renewals, and by --bad into license requests that are right
+and such with a broken signature, which must be refused: a license for one is wrong. The weights multiply. Renewals go on with
+licenses that are got before the first request is due, beside the plan.
 
 While it runs, it is streamed to DIR.journal beside the DIR of its report: if the process is killed, keyflow report render
 makes a report of that.
@@ -67,6 +69,9 @@ Exit codes: 0 all objectives kept, 2 usage, 3 keyflow's own error, 4 the server 
 		Example: `  keyflow load --rate 200/s --duration 10s
   keyflow load --system playready --rate 200/s --duration 10s
   keyflow load --mix widevine=3,playready=1 --rate 200/s --duration 10s
+  keyflow load --mix-kind license=8,certificate=1 --bad 5% --rate 200/s --duration 10s
+  keyflow load --mix widevine=3,playready=1 --mix-kind license=9,widevine:certificate=1
+  keyflow load --asset cenc-1key --asset cenc-3key --mix-asset cenc-1key=3,cenc-3key=1
   keyflow load --rate 50/s --duration 1m --slo 'p99<250ms' --slo 'errors<0.1%'
   keyflow load --stages '0/s..200/s@30s,200/s@1m,500/s@5s,200/s@1m' --warm-up 30s --slo 'license.p99<250ms each 10s'
   keyflow load --rate 500/s --duration 30s --verify 10%
@@ -84,6 +89,7 @@ Exit codes: 0 all objectives kept, 2 usage, 3 keyflow's own error, 4 the server 
 	s.StringArrayVar(&f.mix, "mix", nil, "shares of the requests by `NAME=WEIGHT,...`, the names of profiles or their systems (default: equal shares of the profiles)")
 	s.IntVar(&f.devices, "devices", 0, "`N` devices take turns at making the key requests to the embedded fakes or the stand-in; a server that remembers certificates is faster with few (default 2)")
 	s.StringVar(&f.results, "vegeta-results", "", "write a record of each request to this `FILE`, due times and all, for vegeta report, plot and encode")
+	f.parts.register(c)
 	s.StringArrayVar(&f.allowHosts, "allow-host", nil, "`HOST` that you may put load on; this machine always is")
 	return c
 }
@@ -91,6 +97,9 @@ Exit codes: 0 all objectives kept, 2 usage, 3 keyflow's own error, 4 the server 
 func (a *app) load(ctx context.Context, f *loadFlags) error {
 	config, err := f.config()
 	if err != nil {
+		return err
+	}
+	if err := f.parts.read(config.Verify); err != nil {
 		return err
 	}
 	s, all, embedded, err := f.open(ctx)
@@ -102,17 +111,24 @@ func (a *app) load(ctx context.Context, f *loadFlags) error {
 	if err != nil {
 		return err
 	}
-	if err := s.keep(streams, config.Plan); err != nil {
+	leaves, err := f.leaves(streams)
+	if err != nil {
+		return err
+	}
+	if err := s.keep(leaves, config.Plan); err != nil {
 		return err
 	}
 	if err := f.allowed(streams, config.Plan); err != nil {
 		return err
 	}
-	if err := s.aim(f.platform, streams, config); err != nil {
+	if err := s.aim(f.platform, leaves, config); err != nil {
 		return err
 	}
 	if err := config.CheckObjectives(); err != nil {
 		return usage(err, "for example --slo 'license.p99<250ms each 10s'")
+	}
+	if err := f.affordable(streams, leaves, config); err != nil {
+		return err
 	}
 	if err := f.ready(); err != nil {
 		return err
@@ -123,7 +139,7 @@ func (a *app) load(ctx context.Context, f *loadFlags) error {
 	}
 	progress := a.loadProgress(f.json)
 	config.Progress = progress.update
-	progress.start(s, streams, config)
+	progress.start(s, leaves, config)
 	load, err := loadtest.Run(ctx, *config)
 	progress.stop()
 	return a.end(out, a.finishLoad(ctx, f, s, streams, load, err))
@@ -150,7 +166,8 @@ func (f *loadFlags) config() (*loadtest.Config, error) {
 	return c, err
 }
 
-// keep makes the streams those of the run, and tells each how many of the plan's requests are its own.
+// keep makes the streams those of the run, and tells each how many of the plan's requests are its own, and each that they are
+// leaves of.
 func (s *setting) keep(streams []*stream, plan loadtest.Plan) error {
 	weights := make([]int64, len(streams))
 	s.targets = nil
@@ -160,10 +177,14 @@ func (s *setting) keep(streams []*stream, plan loadtest.Plan) error {
 	}
 	mix, err := loadtest.NewMix(weights...)
 	if err != nil {
-		return usage(err, "smaller weights, for example --mix widevine=3,playready=1")
+		return usage(err, coarserHint)
 	}
 	for i, n := range mix.Counts(plan, plan.Total()) {
-		streams[i].planned = n
+		st := streams[i]
+		st.planned, st.leases = n, st.tokens(n)
+		if st.of != nil {
+			st.of.planned, st.of.leases = st.of.planned+n, st.of.leases+st.leases
+		}
 	}
 	return nil
 }
@@ -190,7 +211,7 @@ func (f *loadFlags) allowed(streams []*stream, plan loadtest.Plan) error {
 			return err
 		}
 		if st.profile.Billed() {
-			billed += st.planned
+			billed += st.leases
 		}
 	}
 	if billed > int64(f.budget) {
@@ -241,11 +262,11 @@ func (s *setting) aim(platform string, streams []*stream, c *loadtest.Config) er
 		for _, p := range platforms {
 			judges[judged{st.profile.DRM, p.Device()}] = p
 		}
-		source, err := st.source(platforms)
+		share, err := st.share(platforms)
 		if err != nil {
 			return err
 		}
-		c.Shares = append(c.Shares, loadtest.Share{Profile: st.profile, Weight: st.weight, Source: source, Clock: first.Clock, Network: st.network})
+		c.Shares = append(c.Shares, share)
 		for _, t := range st.targets {
 			for _, track := range t.Asset.Tracks {
 				if !track.Key.IsZero() {
@@ -270,20 +291,15 @@ type judged struct {
 	device drm.Fingerprint
 }
 
-// source mints the stream's key requests: for each session of each asset the platforms in turn.
+// source mints the stream's key requests.
 func (st *stream) source(platforms []device) (loadtest.Source, error) {
-	var asks []suites.Ask
-	for _, t := range st.targets {
-		sessions, err := t.Asks()
-		if err != nil {
-			return nil, usage(err, "keyflow inspect FILE shows the pssh boxes of an MPD or segment")
-		}
-		asks = append(asks, sessions...)
+	next, err := st.turns(platforms)
+	if err != nil {
+		return nil, err
 	}
-	var n atomic.Uint64
 	return func(ctx context.Context) (loadtest.Fresh, error) {
-		i := int(n.Add(1) - 1)
-		return mint(ctx, st.profile, platforms[i%len(platforms)], asks[i/len(platforms)%len(asks)])
+		p, ask := next()
+		return mint(ctx, st.profile, p, ask)
 	}, nil
 }
 
@@ -293,11 +309,16 @@ func mint(ctx context.Context, profile *provider.Profile, p drm.Platform, a suit
 	if err != nil {
 		return loadtest.Fresh{}, err
 	}
+	return request(ctx, p, a, lease, drm.KindLicense)
+}
+
+// request makes one request in a session of its own.
+func request(ctx context.Context, p drm.Platform, a suites.Ask, lease *provider.Lease, kind drm.Kind) (loadtest.Fresh, error) {
 	session, err := p.Open(ctx, a.Box, drm.Options{CustomData: lease.CustomData})
 	if err != nil {
 		return loadtest.Fresh{}, err
 	}
-	m, err := session.Request(ctx, drm.KindLicense)
+	m, err := session.Request(ctx, kind)
 	return loadtest.Fresh{Message: m, Lease: lease}, errors.Join(err, session.Close())
 }
 
@@ -305,14 +326,21 @@ func (a *app) finishLoad(ctx context.Context, f *loadFlags, s *setting, streams 
 	if load == nil {
 		return harness(err)
 	}
-	load.Accounting.ServerCounted = counted(streams)
+	if none := notRenewable(err); none != nil {
+		return none
+	}
+	tellCounted(streams, load)
 	r := s.report("load", f.faults)
 	r.Run.Interrupted = interrupted(ctx, err)
 	r.Run.Finished = time.Now().UTC()
 	r.Load = load
 	r.Verdict = loadtest.Verdict(load, len(f.slos) > 0, r.Run.Interrupted)
 	var unreachable *loadtest.UnreachableError
+	var unprepared *loadtest.PrepareError
 	switch {
+	case errors.As(err, &unprepared):
+		r.Verdict.Exit = reports.WorstExit(r.Verdict.Exit, unpreparedExit(unprepared))
+		r.Verdict.State = reports.Incomplete
 	case errors.As(err, &unreachable):
 		r.Verdict.Exit = reports.WorstExit(r.Verdict.Exit, reports.ExitUnreachable)
 		r.Verdict.State = reports.Incomplete
@@ -320,22 +348,4 @@ func (a *app) finishLoad(ctx context.Context, f *loadFlags, s *setting, streams 
 		r.Verdict.Exit, r.Verdict.State = reports.WorstExit(r.Verdict.Exit, reports.ExitHarness), reports.Broken
 	}
 	return a.finish(&f.targetFlags, s, r, nil)
-}
-
-// counted returns how many requests the fakes themselves saw, nil if a server is none. Tokens and preflights are not the plan's.
-func counted(streams []*stream) *int64 {
-	var sum int64
-	var asked []*fakes.Server
-	for _, st := range streams {
-		if st.fake == nil {
-			return nil
-		}
-		if slices.Contains(asked, st.fake) {
-			continue
-		}
-		asked = append(asked, st.fake)
-		total, byOperation := st.fake.Count()
-		sum += int64(total.Received - byOperation[fakes.OperationToken].Received - byOperation[fakes.OperationPreflight].Received)
-	}
-	return &sum
 }

@@ -22,6 +22,15 @@ type stream struct {
 	fake    *fakes.Server     // nil: a real server; streams may have the same
 	weight  int64
 	planned int64 // requests
+	leases  int64 // that they take
+
+	// What a leaf of a finer mix has: the stream that it is a part of, and what its requests are; for renewals, also of the
+	// stream itself, the license requests beside the plan.
+	of       *stream
+	kind     drm.Kind
+	asset    string
+	bad      bool
+	prepared int64
 }
 
 // open prepares the run and returns the streams that there can be: one for each profile, with the embedded fakes one for

@@ -35,12 +35,19 @@ func (a *app) loadProgress(json bool) *loadProgress {
 const lineEvery = 2 * time.Second
 
 func (p *loadProgress) start(s *setting, streams []*stream, c *loadtest.Config) {
-	if len(streams) == 1 {
+	if n := profilesOf(streams); n == 1 {
 		fmt.Fprintf(p.w, "keyflow %s: load on %s\n", version(), streams[0].profile.Request.URL)
 	} else {
-		fmt.Fprintf(p.w, "keyflow %s: load on %d profiles\n", version(), len(streams))
+		fmt.Fprintf(p.w, "keyflow %s: load on %d profiles\n", version(), n)
+	}
+	if len(streams) > 1 {
 		for _, st := range streams {
-			fmt.Fprintf(p.w, "  weight %d = %d requests: %s at %s\n", st.weight, st.planned, st.profile.ID, st.profile.Request.URL)
+			fmt.Fprintf(p.w, "  weight %d = %d requests: %s at %s\n", st.weight, st.planned, st.leaf(), st.profile.Request.URL)
+		}
+	}
+	for _, st := range streams {
+		if st.prepared > 0 {
+			fmt.Fprintf(p.w, "  beside the plan %d licenses to renew: %s\n", st.prepared, st.leaf())
 		}
 	}
 	lines := planLines(c)

@@ -94,6 +94,19 @@ func (l *Lease) Use(kind drm.Kind) error {
 	return nil
 }
 
+// Serves reports whether [Lease.Use] would succeed for one more message now. It counts nothing: with a lease that several
+// hands use, the answer may be out of date at once.
+func (l *Lease) Serves(kind drm.Kind) bool {
+	if l == nil || l.state == nil {
+		return true
+	}
+	s := l.state
+	if !l.Expires.IsZero() && !s.clock.Now().Before(l.Expires) {
+		return false
+	}
+	return !s.single || s.used.Load() == 0 || kind == drm.KindCertificate && !s.certificate
+}
+
 // Lease takes a lease for the need. All I/O of a provider's token steps happens here. Its errors are a [*BudgetError] or a
 // [*TokenError] where a token step is the reason.
 func (p *Profile) Lease(ctx context.Context, need Need) (*Lease, error) {

@@ -152,14 +152,20 @@ func TestConsumedToken(t *testing.T) {
 			p := boundTo(t, head+"tokens: [{id: t, "+token+"source: env, env: T}]\nrequest: {url: 'https://license.example/', headers: {A: '${token.t.value}'}}\ncertificate: {consumes_token: "+consumes+"}\n", "T", "FAKE-token")
 			lease, good := leaseFor(t, p, testNeed()), 0
 			for range 3 {
-				if lease.Use(drm.KindCertificate) == nil {
+				serves := lease.Serves(drm.KindCertificate)
+				used := lease.Use(drm.KindCertificate) == nil
+				if used {
 					good++
+				}
+				if serves != used {
+					t.Errorf("%q, consumes_token %s: the lease says that it serves %v, and it does %v", token, consumes, serves, used)
 				}
 			}
 			if good != certificates {
 				t.Errorf("%q, consumes_token %s: %d of 3 certificate requests, want %d", token, consumes, good, certificates)
 			}
-			if err := lease.Use(drm.KindLicense); (err == nil) != (token == "" || consumes == "false") {
+			serves := lease.Serves(drm.KindLicense)
+			if err := lease.Use(drm.KindLicense); (err == nil) != (token == "" || consumes == "false") || serves != (err == nil) {
 				t.Errorf("%q, consumes_token %s: a license request after that: %v", token, consumes, err)
 			}
 			if err := lease.WithAlteredToken().Use(drm.KindLicense); (err == nil) != (token == "") {
