@@ -13,13 +13,16 @@ import (
 	"keyflow/drm/provider"
 )
 
-// Fresh is a key request that was never sent, and the lease that it is sent with; nil is one without limits.
+// Fresh is a key request, and the lease that it is sent with; nil is one without limits.
 type Fresh struct {
 	Message drm.Message
 	Lease   *provider.Lease
+	// Again gives the same key request another lease, where that of a corpus must not be wasted because a lease expired
+	// before it could be used. Nil: another request is minted instead.
+	Again Source
 }
 
-// Source mints one fresh key request. It is called by several workers at once and must obey its context.
+// Source gives one key request: a fresh one, or one of a corpus or capture. It is called by several workers at once and must obey its context.
 type Source func(ctx context.Context) (Fresh, error)
 
 // MintError says that the source had no key request to give. It is the harness's own error, not the server's.
@@ -89,7 +92,7 @@ func (m *minter) work(ctx context.Context) {
 		if n >= m.total {
 			return
 		}
-		f, err := m.mint(ctx, n)
+		f, err := m.mint(ctx, n, nil)
 		if err != nil {
 			m.fail(n, err)
 			return
@@ -108,11 +111,14 @@ func (m *minter) work(ctx context.Context) {
 // place returns where flight n waits.
 func (m *minter) place(n int64) chan *flight { return m.ring[n%int64(len(m.ring))] }
 
-// mint makes one flight. The request is built here as well: building may sign a token, which is not the sender's work.
-func (m *minter) mint(ctx context.Context, n int64) (*flight, error) {
+// mint makes one flight, of the share's source if source is nil. The request is built here as well: building may sign a token, which is not the sender's work.
+func (m *minter) mint(ctx context.Context, n int64, source Source) (*flight, error) {
 	index := m.mix.Share(m.plan, n)
 	share := &m.shares[index]
-	fresh, err := share.Source(ctx)
+	if source == nil {
+		source = share.Source
+	}
+	fresh, err := source(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -131,7 +137,7 @@ func (m *minter) mint(ctx context.Context, n int64) (*flight, error) {
 	case m.first[index] <- u:
 	default:
 	}
-	return &flight{message: fresh.Message, lease: fresh.Lease, request: request, seq: n, share: index}, nil
+	return &flight{message: fresh.Message, lease: fresh.Lease, again: fresh.Again, request: request, seq: n, share: index}, nil
 }
 
 // target returns the URL of the first request of a share, nil if there will be none. It is called once for each.
@@ -198,7 +204,7 @@ func (m *minter) use(f *flight) *flight {
 	if errors.As(err, &stale) && stale.Class == provider.ErrorAuthExpired {
 		m.starved.Add(1)
 		number := f.seq
-		if f, err = m.mint(m.halt.soft, number); err == nil {
+		if f, err = m.mint(m.halt.soft, number, f.again); err == nil {
 			err = f.lease.Use(f.message.Kind)
 		}
 		if err != nil {

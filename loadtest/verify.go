@@ -12,8 +12,8 @@ import (
 	"keyflow/drm"
 )
 
-// Judge judges the answer to a message at a depth and returns no finding for a right answer. It is called by several
-// workers at once, never while a request waits for it.
+// Judge judges the answer to a message at a depth, or says in its verdict that it could not go as deep, and returns no finding
+// for a right answer. It is called by several workers at once, never while a request waits for it.
 type Judge func(m drm.Message, answer []byte, d drm.Depth) drm.Verdict
 
 // Reasons that this package adds to those of the judge: the license gave a key that is not the content's, or lacks one
@@ -208,7 +208,7 @@ func (v *verifier) judge(f *flight) {
 			v.warmWrong.Add(1)
 		}
 		v.keep(f, *finding)
-	case depth == drm.DepthFull:
+	case verdict.Depth == drm.DepthFull: // a judge without the device's keys judges the shape alone
 		v.verified.Add(1)
 		share.verified.Add(1)
 		v.ledger.verified(f)
