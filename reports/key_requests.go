@@ -33,7 +33,7 @@ type CorpusFile struct {
 // Replayed are captured key requests.
 type Replayed struct {
 	Requests int `json:"requests"` // different ones
-	Known    int `json:"known"`    // whose device is at hand; answers to the others are judged by their shape alone
+	Known    int `json:"known"`    // whose device is at hand, or that need none; answers to the others are judged by their shape alone
 }
 
 // ReplayCaveat is what has to be known of figures that captured requests gave.

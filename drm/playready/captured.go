@@ -12,20 +12,17 @@ import (
 	"keyflow/drm/pssh"
 )
 
-// Capture reads a recorded license challenge of any device: the body of a request to a license server, or the message of a
-// CDM around it, a PlayReadyKeyMessage (sheet playready.md §7.1). Errors quote nothing of the challenge's custom data.
-func Capture(message []byte) (drm.Captured, error) {
-	text, err := soap.DecodeText(message)
+// Capture reads a recorded license challenge of any device, the body of a request to a license server (sheet playready.md
+// §7.1), in UTF-8 or UTF-16LE. Errors quote nothing of the challenge's custom data.
+func Capture(recorded []byte) (drm.Captured, error) {
+	text, err := soap.DecodeText(recorded)
 	if err != nil {
 		return drm.Captured{}, err
 	}
 	body := []byte(text)
-	if m, err := soap.ParseKeyMessage(body); err == nil {
-		body = m.Challenge
-	}
 	challenge, err := soap.ParseChallenge(body)
 	if err != nil {
-		return drm.Captured{}, errors.New("expected a license challenge in SOAP 1.1, or a PlayReadyKeyMessage with one") // its text may quote custom data
+		return drm.Captured{}, errors.New("expected a license challenge in SOAP 1.1") // the reader's text may quote custom data
 	}
 	c := drm.Captured{System: drm.PlayReady, Kind: drm.KindLicense, Body: body, CustomData: challenge.CustomData}
 	if seconds, err := strconv.ParseInt(challenge.ClientTime, 10, 64); err == nil && seconds > 0 {

@@ -149,7 +149,7 @@ type Entry struct {
 type Info struct {
 	Digest         string    `json:"digest"` // SHA-256, hexadecimal
 	Entries        int64     `json:"entries"`
-	ByGroup        []int64   `json:"by_group"` // in the order of the header
+	ByGroup        []int64   `json:"-"` // in the order of the header
 	Bytes          int64     `json:"bytes"`
 	Oldest, Newest time.Time `json:"-"` // when they were minted
 }
