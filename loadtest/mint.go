@@ -49,7 +49,9 @@ type minter struct {
 	// ring has a place for each flight that may be minted ahead: flight n waits at n modulo its length, so that flights
 	// are taken in the order of the plan whatever order they are minted in.
 	ring    []chan *flight
-	next    atomic.Int64 // to be minted
+	free    []chan struct{} // of each place: whether the flight that had it before has been taken
+	turn    sync.Mutex      // of next
+	next    int64           // to be minted
 	minted  atomic.Int64
 	taken   atomic.Int64
 	starved atomic.Int64 // flights that were not there when they were due
@@ -67,8 +69,10 @@ func newMinter(c Config, mix Mix, total int64, h *halt) *minter {
 		shares: c.Shares, mix: mix, plan: c.Plan, planned: mix.Counts(c.Plan, total), total: total, halt: h,
 		ring: make([]chan *flight, c.MintAhead), first: make([]chan *url.URL, len(c.Shares)), ahead: make(chan struct{}),
 	}
+	m.free = make([]chan struct{}, len(m.ring))
 	for i := range m.ring {
-		m.ring[i] = make(chan *flight, 1)
+		m.ring[i], m.free[i] = make(chan *flight, 1), make(chan struct{}, 1)
+		m.free[i] <- struct{}{}
 	}
 	for i := range m.first {
 		m.first[i] = make(chan *url.URL, 1)
@@ -88,8 +92,8 @@ func (m *minter) start(n int) {
 
 func (m *minter) work(ctx context.Context) {
 	for ctx.Err() == nil {
-		n := m.next.Add(1) - 1
-		if n >= m.total {
+		n, ok := m.number(ctx)
+		if !ok {
 			return
 		}
 		f, err := m.mint(ctx, n, nil)
@@ -105,6 +109,23 @@ func (m *minter) work(ctx context.Context) {
 		if m.minted.Add(1) == min(int64(len(m.ring)), m.total) {
 			close(m.ahead)
 		}
+	}
+}
+
+// number returns the number of the next flight to be minted, once its place is free. It is told before the flight is minted:
+// one whose lease takes its time would else find the flight of the next round in its place, which would be sent too early.
+func (m *minter) number(ctx context.Context) (n int64, ok bool) {
+	m.turn.Lock()
+	defer m.turn.Unlock()
+	if m.next >= m.total {
+		return 0, false
+	}
+	select {
+	case <-m.free[m.next%int64(len(m.free))]:
+		m.next++
+		return m.next - 1, true
+	case <-ctx.Done():
+		return 0, false
 	}
 }
 
@@ -172,6 +193,10 @@ const refusedURL = "http://refused.invalid/"
 func (m *minter) take() *flight {
 	n := m.taken.Add(1) - 1
 	if f := m.wait(m.place(n)); f != nil {
+		select {
+		case m.free[n%int64(len(m.free))] <- struct{}{}:
+		default:
+		}
 		return f
 	}
 	return &flight{seq: n, share: m.mix.Share(m.plan, n), refused: true, request: &provider.Request{Method: http.MethodPost, URL: refusedURL}}
