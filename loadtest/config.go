@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"keyflow/drm"
+	"keyflow/reports"
 )
 
 // The defaults of a [Config], and the bounds of what it computes.
@@ -55,6 +56,9 @@ type Config struct {
 	MintAhead int           // requests minted before they are due, in whole cycles of the mix; 0 computes it from the highest rate
 	Timeout   time.Duration // of one request, from sending to the last byte of the answer
 	Grace     time.Duration // for requests in flight and unjudged answers when the context ends early
+
+	// KeyRequests tells the report where the shares' key requests are from. The zero value is [reports.Fresh].
+	KeyRequests reports.KeyRequests
 
 	Seed int64 // of the verification sample
 	SLOs []SLO // beside the implied ones
@@ -99,6 +103,9 @@ func (c Config) prepare() (Config, Mix, error) {
 	}
 	if c.VerifyBytes == 0 {
 		c.VerifyBytes = DefaultVerifyBytes
+	}
+	if c.KeyRequests.Source == "" {
+		c.KeyRequests.Source = reports.Fresh
 	}
 	c.Shares = slices.Clone(c.Shares)
 	for i := range c.Shares {

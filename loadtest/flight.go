@@ -14,6 +14,7 @@ import (
 type flight struct {
 	message drm.Message
 	lease   *provider.Lease
+	again   Source            // see Fresh
 	request *provider.Request // nil once the flight has ended
 	seq     int64             // within the plan or slice
 	share   int

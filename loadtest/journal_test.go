@@ -13,9 +13,9 @@ import (
 	"testing"
 	"time"
 
+	"keyflow/drm"
 	"keyflow/drm/secret"
 	"keyflow/fakes"
-	"keyflow/drm"
 	"keyflow/loadtest"
 	"keyflow/reports"
 )

@@ -11,7 +11,7 @@ import (
 // rates. The mean rate of a plan with stages is counted in requests, of which a slice may have one more than another.
 func planText(l *reports.Load) string {
 	p := l.Plan
-	text := fmt.Sprintf("%s for %d ms, verify %s", p.Shape, p.DurationMS, p.Verify)
+	text := fmt.Sprintf("%s for %d ms, verify %s, %s key requests", p.Shape, p.DurationMS, p.Verify, p.KeyRequests.Source)
 	if len(p.Stages) == 0 {
 		text += fmt.Sprintf(", %g/s", p.RatePerSec)
 	}

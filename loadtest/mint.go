@@ -13,14 +13,17 @@ import (
 	"keyflow/drm/provider"
 )
 
-// Fresh is a key request that was never sent, and the lease that it is sent with; nil is one without limits.
+// Fresh is a key request, and the lease that it is sent with; nil is one without limits.
 type Fresh struct {
 	Message drm.Message
 	Lease   *provider.Lease
 	Settle  Settle // nil: nobody waits for what becomes of it
+	// Again gives the same key request another lease, where that of a corpus must not be wasted because a lease expired
+	// before it could be used. Nil: another request is minted instead.
+	Again Source
 }
 
-// Source mints one fresh key request. It is called by several workers at once and must obey its context.
+// Source gives one key request: a fresh one, or one of a corpus or capture. It is called by several workers at once and must obey its context.
 type Source func(ctx context.Context) (Fresh, error)
 
 // MintError says that the source had no key request to give. It is the harness's own error, not the server's.
@@ -47,7 +50,9 @@ type minter struct {
 	// ring has a place for each flight that may be minted ahead: flight n waits at n modulo its length, so that flights
 	// are taken in the order of the plan whatever order they are minted in.
 	ring    []chan *flight
-	next    atomic.Int64 // to be minted
+	free    []chan struct{} // of each place: whether the flight that had it before has been taken
+	turn    sync.Mutex      // of next
+	next    int64           // to be minted
 	minted  atomic.Int64
 	taken   atomic.Int64
 	starved atomic.Int64 // flights that were not there when they were due
@@ -65,8 +70,10 @@ func newMinter(c Config, mix Mix, total int64, h *halt) *minter {
 		shares: c.Shares, mix: mix, plan: c.Plan, planned: mix.Counts(c.Plan, total), total: total, halt: h,
 		ring: make([]chan *flight, c.MintAhead), first: make([]chan *url.URL, len(c.Shares)), ahead: make(chan struct{}),
 	}
+	m.free = make([]chan struct{}, len(m.ring))
 	for i := range m.ring {
-		m.ring[i] = make(chan *flight, 1)
+		m.ring[i], m.free[i] = make(chan *flight, 1), make(chan struct{}, 1)
+		m.free[i] <- struct{}{}
 	}
 	for i := range m.first {
 		m.first[i] = make(chan *url.URL, 1)
@@ -86,11 +93,11 @@ func (m *minter) start(n int) {
 
 func (m *minter) work(ctx context.Context) {
 	for ctx.Err() == nil {
-		n := m.next.Add(1) - 1
-		if n >= m.total {
+		n, ok := m.number(ctx)
+		if !ok {
 			return
 		}
-		f, err := m.mint(ctx, n)
+		f, err := m.mint(ctx, n, nil)
 		if err != nil {
 			m.fail(n, err)
 			return
@@ -107,17 +114,37 @@ func (m *minter) work(ctx context.Context) {
 	}
 }
 
+// number returns the number of the next flight to be minted, once its place is free. It is told before the flight is minted:
+// one whose lease takes its time would else find the flight of the next round in its place, which would be sent too early.
+func (m *minter) number(ctx context.Context) (n int64, ok bool) {
+	m.turn.Lock()
+	defer m.turn.Unlock()
+	if m.next >= m.total {
+		return 0, false
+	}
+	select {
+	case <-m.free[m.next%int64(len(m.free))]:
+		m.next++
+		return m.next - 1, true
+	case <-ctx.Done():
+		return 0, false
+	}
+}
+
 // place returns where flight n waits.
 func (m *minter) place(n int64) chan *flight { return m.ring[n%int64(len(m.ring))] }
 
-// mint makes one flight. The request is built here as well: building may sign a token, which is not the sender's work.
-func (m *minter) mint(ctx context.Context, n int64) (*flight, error) {
+// mint makes one flight, of the share's source if source is nil. The request is built here as well: building may sign a token, which is not the sender's work.
+func (m *minter) mint(ctx context.Context, n int64, source Source) (*flight, error) {
 	index := m.mix.Share(m.plan, n)
-	fresh, err := m.shares[index].Source(ctx)
+	if source == nil {
+		source = m.shares[index].Source
+	}
+	fresh, err := source(ctx)
 	if err != nil {
 		return nil, err
 	}
-	f := &flight{message: fresh.Message, lease: fresh.Lease, settle: fresh.Settle, seq: n, share: index, bad: m.shares[index].Bad}
+	f := &flight{message: fresh.Message, lease: fresh.Lease, settle: fresh.Settle, again: fresh.Again, seq: n, share: index, bad: m.shares[index].Bad}
 	if err := m.build(f); err != nil {
 		f.land(false, nil)
 		return nil, err
@@ -178,6 +205,10 @@ const refusedURL = "http://refused.invalid/"
 func (m *minter) take() *flight {
 	n := m.taken.Add(1) - 1
 	if f := m.wait(m.place(n)); f != nil {
+		select {
+		case m.free[n%int64(len(m.free))] <- struct{}{}:
+		default:
+		}
 		return f
 	}
 	return &flight{seq: n, share: m.mix.Share(m.plan, n), refused: true, request: &provider.Request{Method: http.MethodPost, URL: refusedURL}}
@@ -211,7 +242,7 @@ func (m *minter) use(f *flight) *flight {
 		m.starved.Add(1)
 		number := f.seq
 		f.land(false, nil)
-		if f, err = m.mint(m.halt.soft, number); err == nil {
+		if f, err = m.mint(m.halt.soft, number, f.again); err == nil {
 			err = f.lease.Use(f.message.Kind)
 		}
 		if err != nil {

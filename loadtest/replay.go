@@ -88,7 +88,7 @@ func newReplay(h *reports.JournalHead) (*replay, error) {
 		c.SLOs = append(c.SLOs, slo)
 	}
 	nothing := func(drm.Message, []byte, drm.Depth) drm.Verdict { return drm.Verdict{} }
-	c.Judge, c.Workers, c.VerifyBytes = nothing, h.Plan.Workers, 1
+	c.Judge, c.Workers, c.VerifyBytes, c.KeyRequests = nothing, h.Plan.Workers, 1, h.Plan.KeyRequests
 	for _, s := range h.Shares {
 		if s.Weight < 1 {
 			return nil, fmt.Errorf("weight %d of %s is not positive", s.Weight, s.Profile)

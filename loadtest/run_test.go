@@ -59,7 +59,7 @@ func TestRunAccountsForEveryRequest(t *testing.T) {
 	if g := load.Generator; g.MintedAhead != 600 || g.MaxHeapBytes == 0 || g.Limited != (g.Why != "") {
 		t.Errorf("got generator %+v", g)
 	}
-	if want := (reports.Plan{Shape: "constant", RatePerSec: 500, DurationMS: 1200, Requests: 600, Verify: "all", Workers: 32}); !reflect.DeepEqual(load.Plan, want) {
+	if want := (reports.Plan{Shape: "constant", RatePerSec: 500, DurationMS: 1200, Requests: 600, Verify: "all", Workers: 32, KeyRequests: reports.KeyRequests{Source: reports.Fresh}}); !reflect.DeepEqual(load.Plan, want) {
 		t.Errorf("got plan %+v, want %+v", load.Plan, want)
 	}
 	checkHistograms(t, load)

@@ -38,6 +38,9 @@ func Verdict(l *reports.Load, asked bool, interrupted string) reports.Verdict {
 	if j := l.JournalLost; j != nil {
 		v.Summary += fmt.Sprintf("; the run was streamed to disk up to second %d only: %s", j.At, j.Why)
 	}
+	if l.Plan.KeyRequests.Replay != nil {
+		v.Summary += "; captured requests were replayed: " + reports.ReplayCaveat
+	}
 	if l.Generator.Limited {
 		v.Summary += "; keyflow itself was the limit: " + l.Generator.Why
 	}

@@ -12,8 +12,8 @@ import (
 	"keyflow/drm"
 )
 
-// Judge judges the answer to a message at a depth and returns no finding for a right answer. It is called by several
-// workers at once, never while a request waits for it.
+// Judge judges the answer to a message at a depth, or says in its verdict that it could not go as deep, and returns no finding
+// for a right answer. It is called by several workers at once, never while a request waits for it.
 type Judge func(m drm.Message, answer []byte, d drm.Depth) drm.Verdict
 
 // Reasons that this package adds to those of the judge: the license gave a key that is not the content's, or lacks one
@@ -213,7 +213,7 @@ func (v *verifier) judge(f *flight) {
 			v.warmWrong.Add(1)
 		}
 		v.keep(f, *finding)
-	case depth == drm.DepthFull:
+	case depth == drm.DepthFull: // a judge without the device's keys judges the shape alone
 		v.verified.Add(1)
 		share.verified.Add(1)
 		v.ledger.verified(f)
@@ -224,7 +224,7 @@ func (v *verifier) judge(f *flight) {
 	}
 }
 
-// examine returns what is wrong with an answer, and how deeply it was looked at. An answer that its session waits for is always
+// examine returns what is wrong with an answer, and how deeply it was looked at in fact. An answer that its session waits for is always
 // processed in full, and of a bad request it is only asked whether it was refused: there the sample does not matter.
 func (v *verifier) examine(f *flight) (*drm.Finding, drm.Depth) {
 	c := v.config
@@ -237,8 +237,8 @@ func (v *verifier) examine(f *flight) (*drm.Finding, drm.Depth) {
 	case f.bad:
 		return v.granted(f), drm.DepthFull
 	}
-	depth := c.Verify.depth(c.Seed, c.Plan.Number(f.seq))
-	return firstFinding(c.Judge(f.message, f.answer, depth), c.Expect, f.lease.Entitled(f.message.KIDs)), depth
+	verdict := c.Judge(f.message, f.answer, c.Verify.depth(c.Seed, c.Plan.Number(f.seq)))
+	return firstFinding(verdict, c.Expect, f.lease.Entitled(f.message.KIDs)), verdict.Depth
 }
 
 func (v *verifier) keep(f *flight, finding drm.Finding) {

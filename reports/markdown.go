@@ -172,6 +172,9 @@ func (m *markdown) load(l *Load) {
 	m.objectives(l)
 	m.line("\n### Latency")
 	m.line("\n%s", md(rateLine(l.Rate)))
+	if k := l.Plan.KeyRequests; k.notFresh() {
+		m.line("\n> [!NOTE]\n> Key requests: %s", mdLine(k.String()))
+	}
 	if l.Generator.Limited {
 		m.line("\n> [!WARNING]\n> keyflow itself was the limit: %s", mdLine(l.Generator.Why))
 	}

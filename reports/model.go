@@ -174,6 +174,8 @@ type Plan struct {
 	Verify     string  `json:"verify"` // all, none, or a percentage
 	Workers    int     `json:"workers"`
 	Stages     []Stage `json:"stages,omitempty"` // where the rate changes; their requests add up
+
+	KeyRequests KeyRequests `json:"key_requests,omitzero"`
 }
 
 // Stage is a part of a plan: its rate changes evenly from one to another, or stays.

@@ -52,6 +52,9 @@ func steady(s string) string {
 // normalize drops what was measured.
 func (l *Load) normalize() {
 	l.Rate = Rate{AskedPerSec: l.Rate.AskedPerSec}
+	if c := l.Plan.KeyRequests.Corpus; c != nil {
+		c.AgeMS = 0
+	}
 	countsOnly(l.Operations)
 	for _, s := range l.Shares {
 		countsOnly(s.Operations)

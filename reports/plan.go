@@ -50,6 +50,7 @@ func planFacts(l *Load) []fact {
 		fact{"Requests", count(p.Requests)},
 		fact{"Verify", p.Verify},
 		fact{"Workers", count(p.Workers)},
+		fact{"Key requests", p.KeyRequests.String()},
 		fact{"Stages", strings.Join(p.stageTexts(), "; ")},
 		fact{"Warm-up", l.WarmUp.text()},
 	)

@@ -143,7 +143,9 @@ func loadReport() *Report {
 	r.Run.Finished = testStart.Add(61 * time.Second)
 	counted := int64(30000)
 	l := &Load{
-		Plan:       Plan{Shape: "constant", RatePerSec: 500, DurationMS: 60000, Requests: 30000, Verify: "all", Workers: 256},
+		Plan: Plan{Shape: "constant", RatePerSec: 500, DurationMS: 60000, Requests: 30000, Verify: "all", Workers: 256, KeyRequests: KeyRequests{Source: Corpus, Corpus: &CorpusFile{
+			Digest: "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae", Entries: 40000, Oldest: testStart.Add(-90 * time.Minute), AgeMS: 5_400_000,
+		}}},
 		Accounting: Accounting{Planned: 30000, Sent: 30000, Answered: 30000, Verified: 30000, ServerCounted: &counted, Balanced: true},
 		Rate:       Rate{AskedPerSec: 500, AchievedPerSec: 499.98, AnsweredPerSec: 499.6, Percent: 99.996},
 		Operations: []Operation{{
@@ -176,6 +178,7 @@ func loadMissedReport() *Report {
 	r := loadReport()
 	counted := int64(27011)
 	l := r.Load
+	l.Plan.KeyRequests = KeyRequests{Source: Replay, Replay: &Replayed{Requests: 3, Known: 1}}
 	l.Accounting = Accounting{
 		Planned: 30000, Sent: 27040, NotSent: map[string]int64{"worker-bound": 2900, "interrupted": 60},
 		Answered: 26990, Failed: map[string]int64{"timeout": 31, "http-503": 17}, Verified: 26970, Unverified: 3, Wrong: 17,

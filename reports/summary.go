@@ -186,6 +186,9 @@ func (s *summary) load(l *Load) {
 		s.line("  stage " + text)
 	}
 	s.field(2, "warm-up", l.WarmUp.text())
+	if k := l.Plan.KeyRequests; k.notFresh() {
+		s.field(2, "requests", k.String())
+	}
 	if l.Generator.Limited {
 		s.field(2, "limited", "keyflow itself was the limit: "+l.Generator.Why)
 	}

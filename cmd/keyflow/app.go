@@ -67,7 +67,8 @@ Without a profile, everything runs against fake servers on this machine: nothing
 		Example: `  keyflow check                                  the checks against the embedded fakes
   keyflow check --fault wv-keys-swapped          see a check fail
   keyflow load --rate 200/s --duration 10s       every answer verified
-  keyflow fake --export DIR                      serve the fakes for another process`,
+  keyflow fake --export DIR                      serve the fakes for another process
+  keyflow mint --authority DIR --count 1000 --out FILE   key requests for load --corpus FILE`,
 		Version:       version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -76,7 +77,7 @@ Without a profile, everything runs against fake servers on this machine: nothing
 	root.SetErr(a.err)
 	root.SetVersionTemplate("keyflow {{.Version}}\n")
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(a.checkCommand(), a.loadCommand(), a.fakeCommand(), a.reportCommand(), a.inspectCommand(), a.listCommand(), a.explainCommand())
+	root.AddCommand(a.checkCommand(), a.loadCommand(), a.mintCommand(), a.fakeCommand(), a.reportCommand(), a.inspectCommand(), a.listCommand(), a.explainCommand())
 	for _, c := range root.Commands() {
 		if c.Args == nil {
 			c.Args = noArguments

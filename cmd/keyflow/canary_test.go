@@ -54,6 +54,8 @@ func TestNoSecretInAnyOutput(t *testing.T) {
 		w.run(faults, append([]string{"check", "--json"}, server...)...)
 		w.run(faults, append([]string{"load", "--rate", "50/s", "--duration", "200ms"}, server...)...)
 	}
+	w.run(nil, "mint", "--authority", authority, "--mix", "widevine=1,playready=1", "--count", "20", "--out", filepath.Join(reports, "requests.corpus"), "--json")
+	w.run(nil, append([]string{"load", "--corpus", filepath.Join(reports, "requests.corpus"), "--rate", "50/s", "--duration", "200ms"}, server...)...)
 	playReady := filepath.Join(authority, "with-custom-data.yaml")
 	if err := os.WriteFile(playReady, []byte(fake.PlayReadyProfile()+customDataProfile), 0o600); err != nil {
 		t.Fatal(err)
@@ -66,6 +68,7 @@ func TestNoSecretInAnyOutput(t *testing.T) {
 		w.run(faults, append([]string{"check", "--json"}, server...)...)
 		w.run(faults, append([]string{"load", "--rate", "50/s", "--duration", "200ms"}, server...)...)
 	}
+	w.run(nil, "mint", "--authority", authority, "--profile", playReady, "--count", "20", "--out", filepath.Join(reports, "custom.corpus"))
 	w.run(nil, "check", "--profile", playReady, "--identity", filepath.Join(authority, "playready"))
 	w.run(nil, "list", "assets", "--json")
 	w.run(nil, "list", "faults")

@@ -20,6 +20,7 @@ import (
 type device interface {
 	drm.Platform
 	drm.Judge
+	drm.Recognizer
 	Device() drm.Fingerprint
 }
 
@@ -94,6 +95,14 @@ func (s *setting) devices(want string, system drm.System, clock drm.Clock) (suit
 		return suites.PlatformHarness, s.platforms(system, clock, false)
 	}
 	return suites.PlatformNone, nil
+}
+
+// onlookers judge answers to requests of devices that nobody here has, under the same roots as [setting.platforms].
+func (s *setting) onlookers() map[drm.System]drm.Judge {
+	if s.authority == nil {
+		return map[drm.System]drm.Judge{drm.Widevine: widevine.NewOnlooker(nil), drm.PlayReady: playready.NewOnlooker(bcert.VendorRoot())}
+	}
+	return map[drm.System]drm.Judge{drm.Widevine: widevine.NewOnlooker(s.authority.RootKey()), drm.PlayReady: playready.NewOnlooker(s.authority.PlayReadyRoot())}
 }
 
 // platforms trust the authority's roots, and know its server key, if there is an authority, else the vendor's.

@@ -13,6 +13,7 @@ import (
 
 	"keyflow/drm"
 	"keyflow/drm/provider"
+	"keyflow/drm/secret"
 	"keyflow/loadtest"
 	"keyflow/reports"
 	"keyflow/suites"
@@ -28,6 +29,8 @@ type loadFlags struct {
 	mix        []string
 	results    string
 	parts      mixFlags
+	corpus     string
+	requests   []string
 }
 
 func (a *app) loadCommand() *cobra.Command {
@@ -58,6 +61,10 @@ nothing is drawn. The report tells what became of each share beside the totals. 
 and such with a broken signature, which must be refused: a license for one is wrong. The weights multiply. Renewals go on with
 licenses that are got before the first request is due, beside the plan.
 
+With --corpus the key requests are drawn from a file that keyflow mint wrote, each sent once; with --request captured ones are
+sent again and again, which the report says: a server may answer them from a cache, and may refuse what it has seen. Their
+answers are judged in full if the device that made them is at hand, else by their shape, and count as unverified then.
+
 While it runs, it is streamed to DIR.journal beside the DIR of its report: if the process is killed, keyflow report render
 makes a report of that.
 
@@ -77,6 +84,8 @@ Exit codes: 0 all objectives kept, 2 usage, 3 keyflow's own error, 4 the server 
   keyflow load --rate 500/s --duration 30s --verify 10%
   keyflow load --rate 200/s --vegeta-results results.bin && vegeta report results.bin
   keyflow load --profile DIR/plain-widevine.yaml --authority DIR --asset FOLDER
+  keyflow load --corpus FILE --profile DIR/plain-widevine.yaml --authority DIR --rate 500/s --duration 1m
+  keyflow load --request FILE --profile PROFILE --rate 5/s
   keyflow load --profile expressplay-widevine-test --stand-in`,
 		RunE: func(c *cobra.Command, _ []string) error { return a.load(c.Context(), f) },
 	}
@@ -87,6 +96,8 @@ Exit codes: 0 all objectives kept, 2 usage, 3 keyflow's own error, 4 the server 
 	s.StringArrayVar(&f.slos, "slo", nil, "objective `EXPR` such as 'p99<250ms', 'license.p99<250ms each 10s', 'errors<0.1%', 'rate>=95%'; repeat for several")
 	s.DurationVar(&f.timeout, "timeout", loadtest.DefaultTimeout, "for one request")
 	s.StringArrayVar(&f.mix, "mix", nil, "shares of the requests by `NAME=WEIGHT,...`, the names of profiles or their systems (default: equal shares of the profiles)")
+	s.StringVar(&f.corpus, "corpus", "", "draw the key requests from a `FILE` that keyflow mint wrote")
+	s.StringArrayVar(&f.requests, "request", nil, "replay the captured key request in this `FILE`, as bytes or in base64; repeat for several")
 	s.IntVar(&f.devices, "devices", 0, "`N` devices take turns at making the key requests to the embedded fakes or the stand-in; a server that remembers certificates is faster with few (default 2)")
 	s.StringVar(&f.results, "vegeta-results", "", "write a record of each request to this `FILE`, due times and all, for vegeta report, plot and encode")
 	f.parts.register(c)
@@ -102,12 +113,17 @@ func (a *app) load(ctx context.Context, f *loadFlags) error {
 	if err := f.parts.read(config.Verify); err != nil {
 		return err
 	}
+	from, err := f.supply(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = from.close() }() // a file that was read
 	s, all, embedded, err := f.open(ctx)
 	if err != nil {
 		return err
 	}
 	defer s.close()
-	streams, err := f.mixed(all, embedded)
+	streams, err := f.mixed(from, all, embedded)
 	if err != nil {
 		return err
 	}
@@ -118,10 +134,13 @@ func (a *app) load(ctx context.Context, f *loadFlags) error {
 	if err := s.keep(leaves, config.Plan); err != nil {
 		return err
 	}
+	if err := from.prepare(s, f, streams); err != nil {
+		return err
+	}
 	if err := f.allowed(streams, config.Plan); err != nil {
 		return err
 	}
-	if err := s.aim(f.platform, leaves, config); err != nil {
+	if err := s.aim(f.platform, from, leaves, config); err != nil {
 		return err
 	}
 	if err := config.CheckObjectives(); err != nil {
@@ -198,7 +217,7 @@ func (f *loadFlags) allowed(streams []*stream, plan loadtest.Plan) error {
 		sum += st.weight
 	}
 	for _, st := range streams {
-		if st.targets[0].Platform == nil {
+		if st.targets[0].Platform == nil && f.corpus == "" && f.requests == nil {
 			return usage(errors.New("load needs a platform that makes key requests"), "give --authority DIR of a keyflow fake, or --stand-in")
 		}
 		if st.targets[0].Kind != suites.Server {
@@ -253,8 +272,8 @@ func (f *loadFlags) unnamed(p *provider.Profile) []string {
 }
 
 // aim fills in what is sent where and how answers are judged.
-func (s *setting) aim(platform string, streams []*stream, c *loadtest.Config) error {
-	c.Seed, c.Expect = s.seed, map[drm.KID]drm.Fingerprint{}
+func (s *setting) aim(platform string, from supply, streams []*stream, c *loadtest.Config) error {
+	c.Seed, c.Expect, c.KeyRequests = s.seed, map[drm.KID]drm.Fingerprint{}, from.report()
 	judges := map[judged]device{}
 	for _, st := range streams {
 		first := st.targets[0]
@@ -262,7 +281,7 @@ func (s *setting) aim(platform string, streams []*stream, c *loadtest.Config) er
 		for _, p := range platforms {
 			judges[judged{st.profile.DRM, p.Device()}] = p
 		}
-		share, err := st.share(platforms)
+		share, err := st.share(from, platforms)
 		if err != nil {
 			return err
 		}
@@ -279,8 +298,12 @@ func (s *setting) aim(platform string, streams []*stream, c *loadtest.Config) er
 			c.Workers = limit
 		}
 	}
+	others := s.onlookers()
 	c.Judge = func(m drm.Message, answer []byte, d drm.Depth) drm.Verdict {
-		return judges[judged{m.Ticket.System, m.Ticket.Device}].Judge(m.Ticket, m.Body, answer, d)
+		if p, known := judges[judged{m.Ticket.System, m.Ticket.Device}]; known {
+			return p.Judge(m.Ticket, m.Body, answer, d)
+		}
+		return others[m.Ticket.System].Judge(m.Ticket, m.Body, answer, d)
 	}
 	return nil
 }
@@ -309,17 +332,23 @@ func mint(ctx context.Context, profile *provider.Profile, p drm.Platform, a suit
 	if err != nil {
 		return loadtest.Fresh{}, err
 	}
-	return request(ctx, p, a, lease, drm.KindLicense)
+	m, err := request(ctx, p, a, lease.CustomData, drm.KindLicense)
+	return loadtest.Fresh{Message: m, Lease: lease}, err
 }
 
 // request makes one request in a session of its own.
-func request(ctx context.Context, p drm.Platform, a suites.Ask, lease *provider.Lease, kind drm.Kind) (loadtest.Fresh, error) {
-	session, err := p.Open(ctx, a.Box, drm.Options{CustomData: lease.CustomData})
+func request(ctx context.Context, p drm.Platform, a suites.Ask, custom secret.Bytes, kind drm.Kind) (drm.Message, error) {
+	session, err := p.Open(ctx, a.Box, drm.Options{CustomData: custom})
 	if err != nil {
-		return loadtest.Fresh{}, err
+		return drm.Message{}, err
 	}
 	m, err := session.Request(ctx, kind)
-	return loadtest.Fresh{Message: m, Lease: lease}, errors.Join(err, session.Close())
+	return m, errors.Join(err, session.Close())
+}
+
+// turn says which device makes request k of a stream, and what it asks for: for each ask the devices in turn.
+func turn(k int64, devices, asks int) (device, ask int) {
+	return int(k % int64(devices)), int(k / int64(devices) % int64(asks))
 }
 
 func (a *app) finishLoad(ctx context.Context, f *loadFlags, s *setting, streams []*stream, load *reports.Load, err error) error {

@@ -15,8 +15,8 @@ import (
 	"keyflow/suites"
 )
 
-// share returns the stream as the share of a load run.
-func (st *stream) share(platforms []device) (loadtest.Share, error) {
+// share returns the stream as the share of a load run. Where its requests come from is only a question with licenses.
+func (st *stream) share(from supply, platforms []device) (loadtest.Share, error) {
 	share := loadtest.Share{
 		Profile: st.profile, Weight: st.weight, Clock: st.targets[0].Clock, Network: st.network, Kind: st.kind, Asset: st.asset, Bad: st.bad,
 	}
@@ -32,7 +32,7 @@ func (st *stream) share(platforms []device) (loadtest.Share, error) {
 			share.Source, err = st.source(broken)
 		}
 	default:
-		share.Source, err = st.source(platforms)
+		share.Source, err = from.source(st, platforms)
 	}
 	return share, err
 }
@@ -50,18 +50,14 @@ func (st *stream) targetsOf(asset string) []*suites.Target {
 
 // turns returns who asks for what: for each session of each asset the platforms in turn.
 func (st *stream) turns(platforms []device) (func() (device, suites.Ask), error) {
-	var asks []suites.Ask
-	for _, t := range st.targets {
-		sessions, err := t.Asks()
-		if err != nil {
-			return nil, usage(err, "keyflow inspect FILE shows the pssh boxes of an MPD or segment")
-		}
-		asks = append(asks, sessions...)
+	asks, err := st.asks()
+	if err != nil {
+		return nil, err
 	}
-	var n atomic.Uint64
+	var n atomic.Int64
 	return func() (device, suites.Ask) {
-		i := int(n.Add(1) - 1)
-		return platforms[i%len(platforms)], asks[i/len(platforms)%len(asks)]
+		p, ask := turn(n.Add(1)-1, len(platforms), len(asks))
+		return platforms[p], asks[ask]
 	}, nil
 }
 
@@ -95,7 +91,8 @@ func (st *stream) certificates(platforms []device) (loadtest.Source, error) {
 		if err != nil {
 			return loadtest.Fresh{}, err
 		}
-		return request(ctx, p, ask, lease, drm.KindCertificate)
+		m, err := request(ctx, p, ask, lease.CustomData, drm.KindCertificate)
+		return loadtest.Fresh{Message: m, Lease: lease}, err
 	}, nil
 }
 

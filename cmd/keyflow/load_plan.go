@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"keyflow/loadtest"
+	"keyflow/reports"
 )
 
 // planFlags are the flags that say which requests there are and when each is due.
@@ -81,7 +82,11 @@ func planLines(c *loadtest.Config) []string {
 	if len(p.Stages) > 0 {
 		what = fmt.Sprintf("%s for %v, mean %.4g/s, peak %.4g/s", p.Shape(), p.Duration, p.PerSecond(), p.Peak())
 	}
-	lines := []string{fmt.Sprintf("%s = %d fresh key requests", what, p.Total())}
+	fresh := ""
+	if c.KeyRequests.Source == reports.Fresh {
+		fresh = "fresh "
+	}
+	lines := []string{fmt.Sprintf("%s = %d %skey requests", what, p.Total(), fresh)}
 	var begin time.Duration
 	for _, s := range p.Stages {
 		n := p.Before(begin+s.Duration) - p.Before(begin)

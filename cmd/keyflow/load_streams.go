@@ -130,16 +130,30 @@ func distinct(all []*stream) error {
 	return nil
 }
 
-// mixed returns the streams of the run with their weights. Without --mix these are all, in equal shares, of the embedded
-// fakes the first.
-func (f *loadFlags) mixed(all []*stream, embedded bool) ([]*stream, error) {
+// mixed returns the streams of the run with their weights. Without --mix these are all that there are requests for, in equal
+// shares or as a corpus was minted; of the embedded fakes, where requests are minted, the first.
+func (f *loadFlags) mixed(from supply, all []*stream, embedded bool) ([]*stream, error) {
+	all, err := supplied(from, all, embedded)
+	if err != nil {
+		return nil, err
+	}
 	if f.mix == nil {
-		if embedded {
-			all = all[:1]
+		switch d := from.(type) {
+		case minted:
+			if embedded {
+				all = all[:1]
+			}
+		case *drawn:
+			d.weigh(all)
 		}
 		return all, nil
 	}
-	text := strings.Join(f.mix, ",")
+	return mixOf(f.mix, all)
+}
+
+// mixOf returns the streams that --mix names, with their weights.
+func mixOf(mix []string, all []*stream) ([]*stream, error) {
+	text := strings.Join(mix, ",")
 	weights, err := loadtest.ParseWeights(text)
 	if err != nil {
 		return nil, usage(err, mixHint)

@@ -9,6 +9,7 @@ import (
 	"github.com/vbauerster/mpb/v8/decor"
 
 	"keyflow/loadtest"
+	"keyflow/reports"
 )
 
 // loadProgress shows a bar on a terminal and a line every few seconds elsewhere.
@@ -55,6 +56,9 @@ func (p *loadProgress) start(s *setting, streams []*stream, c *loadtest.Config) 
 	for _, line := range lines[1:] {
 		fmt.Fprintln(p.w, line)
 	}
+	if c.KeyRequests.Source != reports.Fresh {
+		fmt.Fprintf(p.w, "key requests: %s\n", c.KeyRequests)
+	}
 	fmt.Fprintln(p.w)
 	if p.bars == nil {
 		return
@@ -76,8 +80,8 @@ func (p *loadProgress) update(now loadtest.Progress) {
 		return
 	}
 	p.last = now.Elapsed
-	fmt.Fprintf(p.w, "%6.1fs %-9s sent %d/%d  answered %d  failed %d  verified %d  wrong %d\n",
-		now.Elapsed.Seconds(), now.Phase, now.Sent, now.Planned, now.Answered, now.Failed, now.Judged-now.Wrong, now.Wrong)
+	fmt.Fprintf(p.w, "%6.1fs %-9s sent %d/%d  answered %d  failed %d  judged %d  wrong %d\n",
+		now.Elapsed.Seconds(), now.Phase, now.Sent, now.Planned, now.Answered, now.Failed, now.Judged, now.Wrong)
 }
 
 // stop leaves the bar as it is: a run that ended early shows how far it came.

@@ -34,7 +34,9 @@ func TestMain(m *testing.M) {
 //	foreign-asset                 make a DASH asset with KIDs of its own in asset/, and its keys in keys.txt
 //	expressplay DIR               set EP_TOKEN_URL and EP_CUSTOMER_AUTHENTICATOR from a fake's export
 //	lines FILE N                  wait until a file has so many lines
-//	running FILE                  wait until a fake in the background has written this file of its export
+//	running PATTERN               wait until a command in the background has written a file of this name
+//	spoil HOW FILE OUT            copy a file: flip a bit in its middle, cut it there, or give it another version
+//	capture SYSTEM DIR OUT        make a key request with a device of an exported authority; with base64 after OUT as text
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata",
@@ -44,6 +46,8 @@ func TestScripts(t *testing.T) {
 			"foreign-asset": foreignAsset,
 			"running":       running,
 			"lines":         lines,
+			"spoil":         spoil,
+			"capture":       capturing,
 			"expressplay":   expressPlay,
 		},
 	})
@@ -145,7 +149,7 @@ var sourceDir, _ = os.Getwd()
 // running polls, because the script's background command cannot tell when it is ready.
 func running(ts *testscript.TestScript, _ bool, args []string) {
 	for range 300 {
-		if _, err := os.Stat(ts.MkAbs(args[0])); err == nil {
+		if found, err := filepath.Glob(ts.MkAbs(args[0])); err == nil && len(found) > 0 {
 			return
 		}
 		time.Sleep(50 * time.Millisecond)

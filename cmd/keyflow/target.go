@@ -39,8 +39,8 @@ func (s *setting) close() {
 	}
 }
 
-// prepare reads everything that the flags name and starts the embedded fakes. All errors are of usage or configuration.
-func (f *targetFlags) prepare(ctx context.Context) (*setting, error) {
+// begin reads assets, authority and identity. All errors are of usage or configuration.
+func (f *targetFlags) begin() (*setting, []*suites.Asset, error) {
 	s := &setting{vault: secret.NewVault(), budget: provider.NewBudget(f.budget), clock: drm.SystemClock, seed: f.seed, started: time.Now(), fakes: map[*provider.Profile]*fakes.Server{}}
 	if s.seed == 0 {
 		s.seed = int64(rand.Uint32()) //nolint:gosec // a seed of order and faults, no secret
@@ -49,18 +49,24 @@ func (f *targetFlags) prepare(ctx context.Context) (*setting, error) {
 		f.profiles = []string{env}
 	}
 	if err := f.consistent(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	assets, err := f.assets()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if f.authority != "" {
 		if s.authority, err = fakes.ReadAuthority(f.authority); err != nil {
-			return nil, usage(err, "keyflow fake --export DIR writes an authority")
+			return nil, nil, usage(err, "keyflow fake --export DIR writes an authority")
 		}
 	}
-	if err := s.loadIdentity(f.identity); err != nil {
+	return s, assets, s.loadIdentity(f.identity)
+}
+
+// prepare reads everything that the flags name and starts the embedded fakes. All errors are of usage or configuration.
+func (f *targetFlags) prepare(ctx context.Context) (*setting, error) {
+	s, assets, err := f.begin()
+	if err != nil {
 		return nil, err
 	}
 	parties, err := f.parties(ctx, s, assets)

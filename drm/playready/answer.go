@@ -68,6 +68,7 @@ type examination struct {
 	platform *Platform
 	pending  pending
 	depth    drm.Depth
+	stranger bool // the device is not the platform's: nothing is compared with it
 	findings []drm.Finding
 	answer   Answer
 }
@@ -75,8 +76,13 @@ type examination struct {
 // examine decodes and judges an answer. It goes on after a finding wherever something is left to decode.
 func (p *Platform) examine(sent pending, body []byte, depth drm.Depth) *examination {
 	x := &examination{platform: p, pending: sent, depth: depth}
+	x.run(body)
+	return x
+}
+
+func (x *examination) run(body []byte) {
 	if !x.parse(body) {
-		return x
+		return
 	}
 	for i, raw := range x.answer.Body.Response.Licenses {
 		if i == maxLicenses {
@@ -88,7 +94,6 @@ func (p *Platform) examine(sent pending, body []byte, depth drm.Depth) *examinat
 	x.conflicts()
 	x.binding()
 	x.signature()
-	return x
 }
 
 // examineAcknowledged judges the answer to an acknowledgement (sheet playready.md §8.3).
@@ -195,6 +200,9 @@ func (x *examination) license(i int, raw []byte) {
 // deviceKey compares the device key that the license is for with the device's own (sheet §9.5). The leaf of a chain is bound to its
 // root, and need not name one.
 func (x *examination) deviceKey(l *License) {
+	if x.stranger {
+		return
+	}
 	switch own := x.platform.identity.encrypt.Public(); {
 	case l.XMR.DeviceKey == own:
 	case l.XMR.DeviceKey != ecc.PublicKey{}:
@@ -256,8 +264,10 @@ func (x *examination) policy(l *License) {
 	if !p.CanPlay {
 		x.about(l, ReasonCannotPlay, stepPolicy, "a right to play", "no playback policy")
 	}
-	if own := x.platform.identity.SecurityLevel(); p.SecurityLevel > own {
-		x.about(l, ReasonSecurityLevel, stepPolicy, fmt.Sprintf("at most this device's security level, %d", own), fmt.Sprint(p.SecurityLevel))
+	if !x.stranger {
+		if own := x.platform.identity.SecurityLevel(); p.SecurityLevel > own {
+			x.about(l, ReasonSecurityLevel, stepPolicy, fmt.Sprintf("at most this device's security level, %d", own), fmt.Sprint(p.SecurityLevel))
+		}
 	}
 	if !p.Begin.IsZero() && p.Begin.After(now.Add(clockTolerance)) {
 		x.about(l, ReasonNotYetValid, stepPolicy, "a license that has begun at "+now.UTC().Format(time.RFC3339), "begins "+p.Begin.Format(time.RFC3339))

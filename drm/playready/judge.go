@@ -16,18 +16,31 @@ func (p *Platform) Judge(t drm.Ticket, request, answer []byte, depth drm.Depth) 
 		}}
 		return v
 	}
+	sent, unreadable := storedRequest(t, request)
+	if unreadable != nil {
+		v.Findings = []drm.Finding{*unreadable}
+		return v
+	}
+	return p.examine(sent, answer, depth).verdict()
+}
+
+// storedRequest reads the body of a challenge that was sent, or tells what is wrong with it.
+func storedRequest(t drm.Ticket, request []byte) (pending, *drm.Finding) {
 	c, err := soap.ParseChallenge(request)
 	if err != nil {
-		v.Findings = []drm.Finding{{Reason: ReasonRequest, Step: stepBinding, Fatal: true, Expected: "a stored license challenge", Seen: err.Error()}}
-		return v
+		return pending{}, &drm.Finding{Reason: ReasonRequest, Step: stepBinding, Fatal: true, Expected: "a stored license challenge", Seen: err.Error()}
 	}
 	sent := pendingOf(c.LA, nil)
 	sent.minted = t.Minted
-	x := p.examine(sent, answer, depth)
-	v.Findings = x.findings
+	return sent, nil
+}
+
+// verdict is what a judge says of an examined answer.
+func (x *examination) verdict() drm.Verdict {
+	v := drm.Verdict{Depth: x.depth, Findings: x.findings}
 	if licenses := x.licenses(); len(licenses) > 0 {
 		v.Policy = licenses[0].Policy
-		if depth == drm.DepthFull {
+		if x.depth == drm.DepthFull {
 			v.Keys = fingerprints(licenses)
 		}
 	}

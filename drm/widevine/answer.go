@@ -32,7 +32,8 @@ type Answer struct {
 // examination is one answer being judged.
 type examination struct {
 	record
-	key     secret.RSAKey
+	key     secret.RSAKey // not needed to judge the shape
+	size    int           // of the device's RSA modulus in bytes
 	pending pending
 	depth   drm.Depth
 	body    []byte
@@ -47,22 +48,31 @@ type record struct{ findings []drm.Finding }
 // examine decodes and judges an answer in the order of sheet §8.5. It goes on after a finding wherever something is left
 // to decode.
 func examine(key secret.RSAKey, p pending, body []byte, depth drm.Depth) *examination {
-	x := &examination{key: key, pending: p, body: body, depth: depth}
+	x := newExamination(key.Public().Size(), p, body, depth)
+	x.key = key
+	x.run()
+	return x
+}
+
+func newExamination(size int, p pending, body []byte, depth drm.Depth) *examination {
+	return &examination{size: size, pending: p, body: body, depth: depth}
+}
+
+func (x *examination) run() {
 	if !x.envelope() {
-		return x
+		return
 	}
 	unwrapped := x.sessionKey()
 	if x.signatureForm() && unwrapped {
 		x.signature()
 	}
 	if !x.parseLicense() {
-		return x
+		return
 	}
 	x.identification()
 	x.containers()
 	x.anyContentKey()
 	x.policy()
-	return x
 }
 
 // fatal notes a finding after which no key, or no certificate, may be used.
@@ -147,7 +157,7 @@ func describe(body []byte) string {
 // sessionKey judges the form of the session key and, in full depth, unwraps it and derives the keys (sheet §8.1, §8.2). It
 // reports whether there are derived keys.
 func (x *examination) sessionKey() bool {
-	e, size := x.answer.Envelope, x.key.Public().Size()
+	e, size := x.answer.Envelope, x.size
 	if t := e.GetSessionKeyType(); t != wire.SignedMessage_WRAPPED_AES_KEY {
 		x.fatal(ReasonSessionKeyType, stepSessionKey, "session_key_type absent or 1 for an RSA device", fmt.Sprintf("%d", t))
 	}

@@ -1,11 +1,6 @@
 package widevine
 
-import (
-	"google.golang.org/protobuf/proto"
-
-	"keyflow/drm"
-	"keyflow/drm/widevine/wire"
-)
+import "keyflow/drm"
 
 // Judge verifies the answer to a stored request of this device. request is the body that was sent. A service certificate
 // is judged in full at any depth, under the platform's root and at the time when the ticket was minted. The answer to a
@@ -27,24 +22,22 @@ func (p *Platform) Judge(t drm.Ticket, request, answer []byte, depth drm.Depth) 
 		return v
 	}
 	if t.Kind == drm.KindCertificate {
-		v.Findings = examineCertificate(p.root, t.Minted, answer).findings
+		return judgeCertificate(p.root, t, answer, depth)
+	}
+	_, sent, unreadable := storedRequest(request)
+	if unreadable != nil {
+		v.Findings = []drm.Finding{*unreadable}
 		return v
 	}
-	envelope := new(wire.SignedMessage)
-	err := proto.Unmarshal(request, envelope)
-	var sent pending
-	if err == nil {
-		sent, err = pendingOf(envelope.GetMsg())
-	}
-	if err != nil {
-		v.Findings = []drm.Finding{{Reason: ReasonNotProtobuf, Step: stepParse, Fatal: true, Expected: "a stored key request", Seen: err.Error()}}
-		return v
-	}
-	x := examine(p.identity.key, sent, answer, depth)
-	v.Findings = x.findings
+	return examine(p.identity.key, sent, answer, depth).verdict()
+}
+
+// verdict is what a judge says of an examined answer.
+func (x *examination) verdict() drm.Verdict {
+	v := drm.Verdict{Depth: x.depth, Findings: x.findings}
 	if license, ok := x.license(); ok {
 		v.Policy = license.Policy
-		if depth == drm.DepthFull {
+		if x.depth == drm.DepthFull {
 			v.Keys = fingerprints(license)
 		}
 	}
