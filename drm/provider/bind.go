@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
 	"regexp"
@@ -41,6 +42,9 @@ type Environment struct {
 	RunID    string                          // ${run.id}
 	Rand     io.Reader                       // what ${uuid} is made of in tokens; nil: crypto/rand
 	Resolve  func(name string, v Var) string // a value for a variable that has none; nil: there is none
+
+	// Taken is told of each token step that a lease took, with the time that it took and what went wrong; nil tells nobody.
+	Taken func(token string, took time.Duration, err error)
 
 	// Insecure allows token and license URLs that are plain http to another machine, and tls.NAME.insecure.
 	Insecure bool
@@ -98,6 +102,7 @@ func (e *BudgetError) Error() string {
 type bound struct {
 	env      Environment
 	vars     map[string]any // secret.Bytes for secrets
+	sources  map[string]valueSource
 	cache    *tokenCache
 	retry    Retry
 	urlKnown bool
@@ -123,7 +128,7 @@ func (p *Profile) Bind(env Environment) (*Profile, error) {
 	if env.Vault == nil {
 		env.Vault = secret.NewVault()
 	}
-	b := &bound{env: env, vars: map[string]any{}, cache: newTokenCache(), retry: p.Retry}
+	b := &bound{env: env, vars: map[string]any{}, sources: map[string]valueSource{}, cache: newTokenCache(), retry: p.Retry}
 	errs := p.bindVars(b)
 	out := *p
 	out.bound = b
@@ -239,7 +244,7 @@ func (p *Profile) bindVars(b *bound) []error {
 		}
 	}
 	for _, name := range keysSorted(p.Vars) {
-		value, err := p.Vars[name].resolve(name, b.env)
+		value, source, err := p.Vars[name].resolve(name, b.env)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("variable %s: %w", name, err))
 			continue
@@ -247,7 +252,7 @@ func (p *Profile) bindVars(b *bound) []error {
 		if s, ok := value.(secret.Bytes); ok {
 			b.env.Vault.Add(name, s)
 		}
-		b.vars[name] = value
+		b.vars[name], b.sources[name] = value, source
 	}
 	return errs
 }
@@ -284,46 +289,75 @@ func (v Var) zero() any {
 	return ""
 }
 
-func (v Var) resolve(name string, env Environment) (any, error) {
-	text, given := env.Vars[name]
-	if given && v.Secret {
-		return nil, errors.New("is secret: give it by environment or file")
+// valueSource says where the value of a variable comes from.
+type valueSource string
+
+const (
+	fromUser        valueSource = "the user"
+	fromEnvironment valueSource = "environment"
+	fromFile        valueSource = "file"
+	fromDefault     valueSource = "default"
+	fromResolve     valueSource = "invented"
+	fromNowhere     valueSource = "none"
+)
+
+func (v Var) resolve(name string, env Environment) (any, valueSource, error) {
+	text, from, err := v.given(name, env)
+	if err != nil {
+		return nil, from, err
 	}
-	if !given && v.Env != "" {
-		text = env.Getenv(v.Env)
-	}
-	if !given && v.File != "" {
-		b, err := readBounded(v.File, maxSecretFile)
-		if err != nil {
-			return nil, fmt.Errorf("read its file: %w", err)
-		}
-		text = strings.TrimRight(string(b), "\r\n")
-	}
-	if text == "" && !given && v.Default == nil && env.Resolve != nil {
-		text = env.Resolve(name, v)
-	}
-	if text == "" && !given {
+	if from == fromNowhere {
 		switch {
 		case v.Required:
-			return nil, errors.New("has no value" + v.whence())
+			return nil, from, errors.New("has no value" + v.whence())
 		case v.Default != nil:
-			return v.Default, nil
+			return v.Default, fromDefault, nil
 		case v.Secret:
-			return secret.Bytes{}, nil
+			return secret.Bytes{}, from, nil
 		}
-		return v.zero(), nil
+		return v.zero(), from, nil
 	}
 	value, err := v.parse(text)
 	if err == nil {
 		err = v.check(value)
 	}
 	if err != nil || !v.Secret {
-		return value, err
+		return value, from, err
 	}
 	if len(text) < secret.MinLen {
-		return nil, fmt.Errorf("is secret and shorter than %d bytes", secret.MinLen)
+		return nil, from, fmt.Errorf("is secret and shorter than %d bytes", secret.MinLen)
 	}
-	return secret.New([]byte(text)), nil
+	return secret.New([]byte(text)), from, nil
+}
+
+// given returns the text that the environment has for the variable, and where it comes from.
+func (v Var) given(name string, env Environment) (string, valueSource, error) {
+	if text, given := env.Vars[name]; given {
+		if v.Secret {
+			return "", fromUser, errors.New("is secret: give it by environment or file")
+		}
+		return text, fromUser, nil
+	}
+	if v.Env != "" {
+		if text := env.Getenv(v.Env); text != "" {
+			return text, fromEnvironment, nil
+		}
+	}
+	if v.File != "" {
+		b, err := readBounded(v.File, maxSecretFile)
+		if invents := v.Required && env.Resolve != nil && errors.Is(err, fs.ErrNotExist); err != nil && !invents {
+			return "", fromFile, fmt.Errorf("read its file: %w", err)
+		}
+		if text := strings.TrimRight(string(b), "\r\n"); text != "" {
+			return text, fromFile, nil
+		}
+	}
+	if v.Default == nil && env.Resolve != nil {
+		if text := env.Resolve(name, v); text != "" {
+			return text, fromResolve, nil
+		}
+	}
+	return "", fromNowhere, nil
 }
 
 func (v Var) whence() string {
