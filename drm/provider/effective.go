@@ -18,7 +18,8 @@ type Setting struct {
 }
 
 // Settings returns every value that the profile has, in the order of the document, and after them the defaults of what it does not
-// say. Variants and scenarios are left out: the one that the profile is stands in its values. No secret is in them: a profile
+// say. Variables are left out, which [Profile.Explained] tells, and so are variants and scenarios: the one that the profile is stands in
+// its values. No secret is in them: a profile
 // holds none, and a template that names one stays as it is written.
 func (p *Profile) Settings() []Setting {
 	if p.tree == nil {
@@ -31,7 +32,7 @@ func (p *Profile) Settings() []Setting {
 	var all []Setting
 	scope := newScope(p.Vars, nil, true)
 	for _, f := range p.tree.fields {
-		if f.key == "variants" || f.key == "scenarios" {
+		if slices.Contains(notSettings, f.key) {
 			continue
 		}
 		f.value.leaves(f.key, func(path string, leaf *node) {
@@ -47,6 +48,9 @@ func (p *Profile) Settings() []Setting {
 	})
 	return all
 }
+
+// notSettings are what is told elsewhere, or is no value of the profile as it is.
+var notSettings = []string{"vars", "variants", "scenarios"}
 
 // leaves visits the values below that have no others below them. A list of plain values is one.
 func (n *node) leaves(path string, visit func(path string, leaf *node)) {
@@ -113,7 +117,7 @@ func defaults(v reflect.Value, path string, n *node, visit func(path, value stri
 	case reflect.Struct:
 		names, index := keysOf(v.Type())
 		for _, name := range names {
-			if path != "" || name != "variants" && name != "scenarios" {
+			if path != "" || !slices.Contains(notSettings, name) {
 				defaults(v.Field(index[name]), join(path, name), child(name), visit)
 			}
 		}
