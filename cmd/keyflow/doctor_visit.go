@@ -91,7 +91,7 @@ func (f *doctorFlags) doctorParty(ctx context.Context, s *setting, assets []*sui
 func (f *targetFlags) bindNobody(s *setting, p *provider.Profile) (party, error) {
 	nobody := &http.Client{Transport: silence{}}
 	environment := f.environment(s)
-	environment.Insecure, environment.Resolve, environment.HTTP, environment.Clock = true, inventOnce(), nobody, s.clock
+	environment.Insecure, environment.Resolve, environment.HTTP, environment.Clock = true, inventOnce(p.Invent), nobody, s.clock
 	environment.HTTPWith = func(*tls.Config) *http.Client { return nobody }
 	bound, err := p.Bind(environment)
 	return party{profile: bound, kind: suites.Server, client: nobody, clock: s.clock}, err
@@ -102,17 +102,6 @@ type silence struct{}
 
 func (silence) RoundTrip(*http.Request) (*http.Response, error) {
 	return nil, errors.New("offline: nothing is sent")
-}
-
-// inventOnce returns a way to make values up that makes the same one whenever it is asked for a variable.
-func inventOnce() func(string, provider.Var) string {
-	values := map[string]string{}
-	return func(name string, v provider.Var) string {
-		if _, known := values[name]; !known {
-			values[name] = provider.Invent(name, v)
-		}
-		return values[name]
-	}
 }
 
 // finish chooses variants and device, and makes the case.

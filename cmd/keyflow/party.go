@@ -136,15 +136,8 @@ func (f *targetFlags) environment(s *setting) provider.Environment {
 // standInFor starts the fakes behind the host names of a profile. Variables without a value get one that fits; budget and
 // limits do not apply.
 func (f *targetFlags) standInFor(ctx context.Context, s *setting, assets []*suites.Asset, p *provider.Profile) (party, error) {
-	values := map[string]string{}
-	invent := func(name string, v provider.Var) string { // the same value whenever the profile is bound
-		if _, known := values[name]; !known {
-			values[name] = provider.Invent(name, v)
-		}
-		return values[name]
-	}
 	environment := f.environment(s)
-	environment.Insecure, environment.Resolve = true, invent
+	environment.Insecure, environment.Resolve = true, inventOnce(provider.Invent)
 	environment.HTTPWith = func(*tls.Config) *http.Client { return environment.HTTP } // all hosts are the stand-in
 	named, err := p.Bind(environment)
 	if err != nil {
@@ -167,6 +160,17 @@ func (f *targetFlags) standInFor(ctx context.Context, s *setting, assets []*suit
 		profile: bound, kind: suites.StandIn, client: client, clock: environment.Clock, fake: standIn.Server(),
 		dial: standIn.DialContext, tls: standIn.TLSConfig(),
 	}, err
+}
+
+// inventOnce returns a way to make values up that makes the same one whenever it is asked for a variable.
+func inventOnce(invent func(string, provider.Var) string) func(string, provider.Var) string {
+	values := map[string]string{}
+	return func(name string, v provider.Var) string {
+		if _, known := values[name]; !known {
+			values[name] = invent(name, v)
+		}
+		return values[name]
+	}
 }
 
 // unlimited is the budget of a stand-in: its tokens cost nothing.

@@ -93,3 +93,23 @@ var notLabel = regexp.MustCompile(`[^a-z0-9]+`)
 
 // hostLabel makes an id fit for a host name.
 func hostLabel(id string) string { return notLabel.ReplaceAllString(strings.ToLower(id), "-") }
+
+// varFirst finds the variable that a URL starts with.
+var varFirst = regexp.MustCompile(`^\$\{\s*var\.([A-Za-z0-9_]+)`)
+
+// Invent returns what [Invent] does, and for a variable that a URL of the profile starts with, and whose pattern leaves it open, a
+// URL: a profile can be rendered then without any value.
+func (p *Profile) Invent(name string, v Var) string {
+	urls := []string{p.Request.URL, p.Certificate.URL}
+	for _, t := range p.Tokens {
+		if t.HTTP != nil {
+			urls = append(urls, t.HTTP.URL)
+		}
+	}
+	for _, u := range urls {
+		if m := varFirst.FindStringSubmatch(u); v.Required && m != nil && m[1] == name && v.Pattern == "" && len(v.Enum) == 0 {
+			return "https://" + hostLabel(name) + ".invalid/"
+		}
+	}
+	return Invent(name, v)
+}

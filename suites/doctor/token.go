@@ -143,7 +143,7 @@ func (w *walk) take(ctx context.Context, steps []provider.TokenStep, remote int)
 			w.tokenFailed(&h, s, failed)
 		case s.Late:
 			h.say("made here with each request")
-		case !known:
+		case !known && err != nil:
 			h.Outcome = NotReached
 		default:
 			w.judgeToken(&h, s, views[s.ID])
