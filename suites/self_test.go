@@ -32,12 +32,11 @@ type gullibleSession struct {
 
 // Process takes a license for every answer.
 func (s *gullibleSession) Process(ctx context.Context, id drm.MessageID, body []byte) (*drm.Observation, error) {
-	o, err := s.Session.Process(ctx, id, body)
 	s.taken = append(s.taken, drm.License{})
-	if err != nil {
-		return &drm.Observation{System: drm.Widevine, Message: id}, nil
+	if o, err := s.Session.Process(ctx, id, body); err == nil {
+		return o, nil
 	}
-	return o, nil
+	return &drm.Observation{System: drm.Widevine, Message: id}, nil
 }
 
 func (s *gullibleSession) Licenses() []drm.License { return s.taken }

@@ -89,8 +89,6 @@ func (f *doctorFlags) doctorConsistent() error {
 		return usage(errors.New("--offline sends nothing: there is nothing for --stand-in to answer"), "leave out one of the two")
 	case f.budget < 0:
 		return usage(fmt.Errorf("--budget %d is not a number of tokens", f.budget), "for example --budget 1")
-	case f.authority != "" && f.identity != "":
-		return usage(errors.New("--authority and --identity both name the device"), "leave out one of the two")
 	}
 	for _, o := range f.origins {
 		if u, err := url.Parse(o); err != nil || u.Host == "" || o != u.Scheme+"://"+u.Host {

@@ -150,10 +150,10 @@ func (v *visit) choose(ctx context.Context, f *doctorFlags) (drm.Platform, bool,
 		return nil, false, err
 	}
 	kind, devices := s.devices("", system, v.party.clock)
-	switch {
-	case kind == suites.PlatformIdentity:
+	switch kind {
+	case suites.PlatformIdentity:
 		v.device = "of --identity"
-	case kind == suites.PlatformHarness:
+	case suites.PlatformHarness:
 		v.device = "of the authority that the server trusts"
 	default:
 		authority, err := fakes.NewAuthority(ctx, fakes.AuthorityOptions{Devices: 1, RootBits: 2048})

@@ -25,7 +25,7 @@ func (w *walk) certificate(ctx context.Context) {
 		none = "the profile has certificate.mode " + mode
 	}
 	if none != "" {
-		w.hop(ctx, HopCertificate, "", 0, func(_ context.Context, h *Hop) { h.end(NotNeeded, "", none, "") })
+		w.hop(ctx, HopCertificate, "", func(_ context.Context, h *Hop) { h.end(NotNeeded, "", none, "") })
 		return
 	}
 	if w.Profile.Certificate.Mode == provider.CertificateURL && w.lease != nil && !w.stopped {
@@ -36,7 +36,7 @@ func (w *walk) certificate(ctx context.Context) {
 	run := w.needing
 	if w.Profile.Certificate.Mode == provider.CertificateEmbedded {
 		run = func(ctx context.Context, id, subject string, f func(context.Context, *Hop)) {
-			w.hop(ctx, id, subject, 0, f)
+			w.hop(ctx, id, subject, f)
 		}
 	}
 	run(ctx, HopCertificate, "", func(ctx context.Context, h *Hop) {

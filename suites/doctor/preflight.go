@@ -29,11 +29,11 @@ func (w *walk) preflights(ctx context.Context) {
 		why = "the profile says nothing of browsers; --origin https://your.page asks as a browser there would"
 	}
 	if why != "" && (len(origins) == 0 || w.Profile.CORS.Skip) {
-		w.hop(ctx, HopPreflight, "", 0, func(_ context.Context, h *Hop) { h.end(NotNeeded, "", why, "") })
+		w.hop(ctx, HopPreflight, "", func(_ context.Context, h *Hop) { h.end(NotNeeded, "", why, "") })
 		return
 	}
 	for _, origin := range origins {
-		w.hop(ctx, HopPreflight, origin, 0, func(ctx context.Context, h *Hop) { w.preflight(ctx, h, origin) })
+		w.hop(ctx, HopPreflight, origin, func(ctx context.Context, h *Hop) { w.preflight(ctx, h, origin) })
 	}
 }
 

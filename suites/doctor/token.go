@@ -16,43 +16,47 @@ import (
 
 // The reasons of a token that is not worth sending.
 const (
-	reasonTokenExpired drm.Reason = "token-expired"
-	reasonTokenEarly   drm.Reason = "token-not-yet-valid"
+	reasonTooLate  drm.Reason = "token-expired"
+	reasonTooEarly drm.Reason = "token-not-yet-valid"
 )
 
 // Taken takes down how long each token step took. It is safe for concurrent use.
 type Taken struct {
-	mu   sync.Mutex
-	took map[string]time.Duration
-	errs map[string]error
+	mu    sync.Mutex
+	steps map[string]takenStep
+}
+
+type takenStep struct {
+	took time.Duration
+	err  error // what went wrong
 }
 
 // NewTaken returns an empty one.
-func NewTaken() *Taken { return &Taken{took: map[string]time.Duration{}, errs: map[string]error{}} }
+func NewTaken() *Taken { return &Taken{steps: map[string]takenStep{}} }
 
 // Note is what [provider.Environment.Taken] wants.
 func (t *Taken) Note(token string, took time.Duration, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.took[token], t.errs[token] = took, err
+	t.steps[token] = takenStep{took, err}
 }
 
-// of returns how long a step took and what went wrong, and false if it was not taken.
-func (t *Taken) of(token string) (time.Duration, error, bool) { //nolint:revive,staticcheck // the error is a value here, not the function's
+// of returns what was told of a step, and false if it was not taken.
+func (t *Taken) of(token string) (takenStep, bool) {
 	if t == nil {
-		return 0, nil, false
+		return takenStep{}, false
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	took, known := t.took[token]
-	return took, t.errs[token], known
+	step, known := t.steps[token]
+	return step, known
 }
 
 // tokens goes to the token services and takes the lease.
 func (w *walk) tokens(ctx context.Context) {
 	steps := w.Profile.TokenSteps()
 	if len(steps) == 0 {
-		w.hop(ctx, HopToken, "", 0, func(ctx context.Context, h *Hop) {
+		w.hop(ctx, HopToken, "", func(ctx context.Context, h *Hop) {
 			if lease, err := w.Profile.Lease(ctx, w.Ask.Need); err != nil {
 				h.failSend(err)
 			} else {
@@ -78,7 +82,7 @@ func (w *walk) tokens(ctx context.Context) {
 	}
 	if w.skipped != "" {
 		for _, s := range steps {
-			w.hop(ctx, HopToken, s.ID, 0, func(_ context.Context, h *Hop) {
+			w.hop(ctx, HopToken, s.ID, func(_ context.Context, h *Hop) {
 				if why := w.withheld(s); why != "" {
 					h.end(Skipped, "", why, "")
 					return
@@ -120,7 +124,7 @@ func (w *walk) tokenTLS(s provider.TokenStep) *tls.Config {
 func (w *walk) take(ctx context.Context, steps []provider.TokenStep, remote int) {
 	if w.stopped || ctx.Err() != nil {
 		for _, s := range steps {
-			w.hop(ctx, HopToken, s.ID, 0, nil)
+			w.hop(ctx, HopToken, s.ID, nil)
 		}
 		return
 	}
@@ -133,14 +137,14 @@ func (w *walk) take(ctx context.Context, steps []provider.TokenStep, remote int)
 		views[v.ID] = v
 	}
 	for _, s := range steps {
-		took, failed, known := w.Taken.of(s.ID)
-		h := Hop{ID: HopToken, Subject: s.ID, Outcome: OK, TookMS: float64(took.Microseconds()) / 1000}
+		step, known := w.Taken.of(s.ID)
+		h := Hop{ID: HopToken, Subject: s.ID, Outcome: OK, TookMS: float64(step.took.Microseconds()) / 1000}
 		switch {
-		case w.stopped, ctx.Err() != nil && failed != nil:
+		case w.stopped, ctx.Err() != nil && step.err != nil:
 			h.Outcome = NotReached
-		case failed != nil:
+		case step.err != nil:
 			blamed = true
-			w.tokenFailed(&h, s, failed)
+			w.tokenFailed(&h, s, step.err)
 		case s.Late:
 			h.say("made here with each request")
 		case !known && err != nil:
@@ -181,13 +185,13 @@ func (w *walk) judgeTimes(h *Hop, s provider.TokenStep, j *provider.JWTView, now
 	}
 	if j.Ends != nil {
 		if left := j.Ends.Sub(now).Round(time.Second); left <= 0 {
-			h.fail(reasonTokenExpired, "a token that is still good", fmt.Sprintf("it ended %v ago, at %s: not worth sending", -left, j.Ends.Format(time.RFC3339)), source)
+			h.fail(reasonTooLate, "a token that is still good", fmt.Sprintf("it ended %v ago, at %s: not worth sending", -left, j.Ends.Format(time.RFC3339)), source)
 			return
 		}
 		h.say(fmt.Sprintf("good until %s, another %v", j.Ends.Format(time.RFC3339), j.Ends.Sub(now).Round(time.Second)))
 	}
 	if j.Begins != nil && j.Begins.After(now) {
-		h.fail(reasonTokenEarly, "a token that is good already", fmt.Sprintf("it begins in %v, at %s: not worth sending", j.Begins.Sub(now).Round(time.Second), j.Begins.Format(time.RFC3339)),
+		h.fail(reasonTooEarly, "a token that is good already", fmt.Sprintf("it begins in %v, at %s: not worth sending", j.Begins.Sub(now).Round(time.Second), j.Begins.Format(time.RFC3339)),
 			"do the clocks of the token's issuer and of this machine agree? Let a token begin some seconds before it is made")
 		return
 	}
@@ -212,7 +216,7 @@ func (w *walk) tokenFailed(h *Hop, s provider.TokenStep, err error) {
 	case errors.As(err, &transport):
 		h.failSend(transport)
 	case errors.As(err, &token):
-		seen := token.Matched.String()
+		seen := token.String()
 		if token.Status != 0 {
 			seen += fmt.Sprintf(", HTTP %d", token.Status)
 		}

@@ -29,7 +29,7 @@ const interrupted = "interrupted by the user"
 // Walk goes through the hops of a case. It returns when all are done, or soon after ctx has ended; then the rest is not reached.
 func Walk(ctx context.Context, c *Case) []Hop {
 	w := &walk{Case: c, reached: map[string]bool{}}
-	w.hop(ctx, HopProxy, "", 0, w.proxy)
+	w.hop(ctx, HopProxy, "", w.proxy)
 	endpoint, err := c.Profile.Endpoint()
 	known := err == nil
 	if known {
@@ -46,8 +46,8 @@ func Walk(ctx context.Context, c *Case) []Hop {
 	return w.hops
 }
 
-// hop runs one hop within its own time, once if times is 0 or the time of so many.
-func (w *walk) hop(ctx context.Context, id, subject string, times int, run func(context.Context, *Hop)) {
+// hop runs one hop within its own time.
+func (w *walk) hop(ctx context.Context, id, subject string, run func(context.Context, *Hop)) {
 	h := Hop{ID: id, Subject: subject, Outcome: OK}
 	switch {
 	case w.stopped:
@@ -55,7 +55,7 @@ func (w *walk) hop(ctx context.Context, id, subject string, times int, run func(
 	case ctx.Err() != nil:
 		h.end(NotReached, "", interrupted, "")
 	default:
-		own, cancel := context.WithTimeout(ctx, w.timeout()*time.Duration(max(times, 1)))
+		own, cancel := context.WithTimeout(ctx, w.timeout())
 		began := time.Now()
 		run(own, &h)
 		h.TookMS = float64(time.Since(began).Microseconds()) / 1000
@@ -78,7 +78,7 @@ func (w *walk) add(h Hop) {
 
 // needing runs a hop that needs the tokens, unless there are none.
 func (w *walk) needing(ctx context.Context, id, subject string, run func(context.Context, *Hop)) {
-	w.hop(ctx, id, subject, 0, func(ctx context.Context, h *Hop) {
+	w.hop(ctx, id, subject, func(ctx context.Context, h *Hop) {
 		if w.skipped != "" {
 			h.end(Skipped, "", "needs the token: "+w.skipped, "")
 			return
@@ -92,7 +92,7 @@ func (w *walk) host(ctx context.Context, u *url.URL, config *tls.Config) {
 	if u == nil {
 		reason := "the license URL is named by a token"
 		for _, id := range []string{HopDNS, HopTCP, HopTLS} {
-			w.hop(ctx, id, "", 0, func(_ context.Context, h *Hop) { h.end(Skipped, "", reason+": "+w.skipped, "") })
+			w.hop(ctx, id, "", func(_ context.Context, h *Hop) { h.end(Skipped, "", reason+": "+w.skipped, "") })
 		}
 		return
 	}
@@ -102,9 +102,9 @@ func (w *walk) host(ctx context.Context, u *url.URL, config *tls.Config) {
 	}
 	w.reached[port] = true
 	n := &network{walk: w, url: u, config: config}
-	w.hop(ctx, HopDNS, u.Hostname(), 0, n.resolve)
-	w.hop(ctx, HopTCP, port, 0, n.connect)
-	w.hop(ctx, HopTLS, port, 0, n.handshake)
+	w.hop(ctx, HopDNS, u.Hostname(), n.resolve)
+	w.hop(ctx, HopTCP, port, n.connect)
+	w.hop(ctx, HopTLS, port, n.handshake)
 }
 
 // licenseURL returns where license requests of the lease go, nil if there is no lease.

@@ -2,138 +2,25 @@ package doctor_test
 
 import (
 	"context"
-	"crypto/tls"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"net/netip"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"keyflow/drm"
 	"keyflow/drm/provider"
-	"keyflow/drm/secret"
 	"keyflow/drm/widevine"
-	"keyflow/drm/widevine/chain"
-	"keyflow/fakes"
 	"keyflow/fixtures"
 	"keyflow/reports"
 	"keyflow/suites"
 	"keyflow/suites/doctor"
 	"keyflow/suites/matrix"
 )
-
-// stranger is a device that no server trusts.
-var stranger = sync.OnceValue(func() drm.Platform {
-	a, err := fakes.NewAuthority(context.Background(), fakes.AuthorityOptions{Devices: 1, RootBits: 2048})
-	if err != nil {
-		return nil
-	}
-	return widevine.NewPlatform(a.Devices()[0], drm.SystemClock).WithRoot(chain.VendorRoot())
-})
-
-// resolver answers for every name.
-type resolver func(ctx context.Context, host string) ([]netip.Addr, error)
-
-func (r resolver) LookupNetIP(ctx context.Context, _, host string) ([]netip.Addr, error) {
-	return r(ctx, host)
-}
-
-// newCase makes a case of a profile and an environment of names and values.
-func newCase(t *testing.T, text string, pairs ...string) *doctor.Case {
-	t.Helper()
-	p, err := provider.Parse("p.yaml", []byte(text))
-	if err != nil {
-		t.Fatal(err)
-	}
-	env := map[string]string{}
-	for i := 0; i < len(pairs); i += 2 {
-		env[pairs[i]] = pairs[i+1]
-	}
-	getenv := func(name string) string { return env[name] }
-	taken, vault := doctor.NewTaken(), secret.NewVault()
-	client := suites.NewClient(5 * time.Second)
-	bound, err := p.Bind(provider.Environment{
-		Getenv: getenv, Vault: vault, HTTP: client, Budget: provider.NewBudget(1), AllowExec: true, Insecure: true, Taken: taken.Note,
-		HTTPWith: func(c *tls.Config) *http.Client { return suites.ProfileClient(p, nil, c) },
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	config, err := bound.ClientTLS()
-	if err != nil {
-		t.Fatal(err)
-	}
-	opened, err := fixtures.Open("cenc-1key")
-	if err != nil {
-		t.Fatal(err)
-	}
-	asset, err := suites.LoadAsset(opened)
-	if err != nil {
-		t.Fatal(err)
-	}
-	asks, err := (&suites.Target{Profile: bound, Asset: asset}).Asks()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &doctor.Case{
-		Profile: bound, Platform: stranger(), Ask: asks[0], Canned: true, Client: client, TLS: config, Vault: vault, Getenv: getenv,
-		Timeout: 3 * time.Second, Taken: taken,
-	}
-}
-
-// plain is a profile without a certificate.
-func plain(url, more string) string {
-	return "profile: 1\nid: test\ndrm: widevine\nrequest: {url: \"" + url + "\"}\ncertificate: {mode: none}\n" + more
-}
-
-// answering starts a server that answers everything alike.
-func answering(t *testing.T, status int, body string, header ...string) string {
-	t.Helper()
-	return serving(t, func(rw http.ResponseWriter, _ *http.Request) {
-		for i := 0; i < len(header); i += 2 {
-			rw.Header().Set(header[i], header[i+1])
-		}
-		rw.WriteHeader(status)
-		_, _ = rw.Write([]byte(body))
-	})
-}
-
-func serving(t *testing.T, h http.HandlerFunc) string {
-	t.Helper()
-	s := httptest.NewServer(h)
-	t.Cleanup(s.Close)
-	return s.URL + "/license"
-}
-
-// jwt makes a token with claims; nobody verifies its signature here.
-func jwt(claims string) string {
-	enc := base64.RawURLEncoding.EncodeToString
-	return enc([]byte(`{"alg":"HS256"}`)) + "." + enc([]byte(claims)) + "." + enc([]byte("signature"))
-}
-
-const jwtProfile = "tokens: [{id: t, source: env, env: TOKEN}]\n"
-
-// withToken is plain with a token in a header.
-func withToken(url, more string) string {
-	return strings.Replace(plain(url, more), `"}`, `", headers: {Authorization: "Bearer ${token.t.value}"}}`, 1)
-}
-
-func closedPort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
 
 // TestFirstFailingHop sets up a service that fails at one hop, and wants that hop named, for the right reason, with a hint, and all
 // after it not reached.
@@ -313,21 +200,6 @@ func TestFirstFailingHop(t *testing.T) {
 	}
 }
 
-// asked is a token that a service is asked for.
-func asked(url string) string {
-	return "tokens: [{id: t, source: http, http: {url: \"" + url + "\", form: {a: b}, outputs: {value: {from: body, required: true}}}}]\n"
-}
-
-func text(h doctor.Hop) string { return strings.Join(h.Seen, "\n") + "\n" + h.Expected + "\n" + h.Hint }
-
-func all(hops []doctor.Hop) string {
-	var b strings.Builder
-	for _, h := range hops {
-		fmt.Fprintf(&b, "%+v\n", h)
-	}
-	return b.String()
-}
-
 // TestSkipped: what costs money or runs a program is left out without leave, and with it what needs the token.
 func TestSkipped(t *testing.T) {
 	t.Parallel()
@@ -357,15 +229,6 @@ func TestSkipped(t *testing.T) {
 	if hops := doctor.Walk(t.Context(), c); find(hops, doctor.HopToken).Outcome != doctor.OK || find(hops, doctor.HopLicense).Outcome != doctor.Failed {
 		t.Errorf("with a budget\n%s", all(hops))
 	}
-}
-
-func find(hops []doctor.Hop, id string) doctor.Hop {
-	for _, h := range hops {
-		if h.ID == id {
-			return h
-		}
-	}
-	return doctor.Hop{}
 }
 
 // TestURLOfToken: where a token names the license URL, the hops to its host come after the token.
@@ -446,6 +309,25 @@ func TestGrantedToStranger(t *testing.T) {
 		if f := doctor.FirstFailing(hops); f == nil || f.ID != doctor.HopLicense || f.Reason != "license-to-unknown-device" {
 			t.Errorf("%s\n%s", target.Profile.DRM, all(hops))
 		}
+	}
+}
+
+// TestStranger: a fake refuses the device in the words of its system, which is a sign of life.
+func TestStranger(t *testing.T) {
+	t.Parallel()
+	fake, _ := matrix.Start(t, "cenc-1key")
+	c := newCase(t, fake.Profile()+"certificate: {mode: none}\n")
+	hops := doctor.Walk(t.Context(), c)
+	if h := find(hops, doctor.HopLicense); doctor.Exit(hops) != 0 || !strings.Contains(text(h), "INVALID_DRM_DEVICE_CERTIFICATE") || !strings.Contains(text(h), "as it should") {
+		t.Errorf("%s", all(hops))
+	}
+	c.Trusted = true
+	if f := doctor.FirstFailing(doctor.Walk(t.Context(), c)); f == nil || f.Reason != "device_rejected" {
+		t.Errorf("a device that ought to be trusted: %+v", f)
+	}
+	c = newCase(t, fake.Profile())
+	if f := doctor.FirstFailing(doctor.Walk(t.Context(), c)); f == nil || f.Reason != widevine.ReasonCertificateSignature || !strings.Contains(f.Hint, "--authority") {
+		t.Errorf("a certificate under another root than the vendor's: %+v", f)
 	}
 }
 
