@@ -17,6 +17,9 @@ func printable(r *Report) *Report {
 	return c
 }
 
+// Visible returns s as it is safe to show on a terminal: valid UTF-8 with control and format characters spelt out.
+func Visible(s string) string { return visible(s) }
+
 // visible returns s as valid UTF-8 with control and format characters spelt out; line feeds and tabs stay.
 func visible(s string) string {
 	s = strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\r\n", "\n")

@@ -62,8 +62,11 @@ func deepCopy(dst, src reflect.Value) {
 // editStrings replaces every free string of the report in place by what edit makes of it: fields, list elements and
 // map keys, in a fixed order. The path reads like results[3].seen. Strings of a type of their own (outcomes, levels,
 // states) are keyflow's words and stay.
-func editStrings(r *Report, edit func(path, s string) string) {
-	editValue(reflect.ValueOf(r).Elem(), "", edit)
+func editStrings(r *Report, edit func(path, s string) string) { EditStrings(r, edit) }
+
+// EditStrings does that to any document: v points at a struct of fields, lists and pointers.
+func EditStrings[T any](v *T, edit func(path, s string) string) {
+	editValue(reflect.ValueOf(v).Elem(), "", edit)
 }
 
 func editValue(v reflect.Value, path string, edit func(path, s string) string) {

@@ -74,19 +74,23 @@ const reasonRedirect drm.Reason = "redirect"
 
 // embedded answers a certificate request with the file that the profile names.
 func (e *Env) embedded(x *Exchange) error {
-	file, err := e.Profile.EmbeddedCertificate()
+	file, err := EmbeddedCertificate(e.Profile)
 	if err != nil {
 		return &HarnessError{err}
-	}
-	if !bytes.HasPrefix(file, []byte{0x08, 0x05}) { // providers hand it out without the envelope that an answer has
-		file, err = proto.Marshal(&wire.SignedMessage{Type: wire.SignedMessage_SERVICE_CERTIFICATE.Enum(), Msg: file})
-		if err != nil {
-			return &HarnessError{err}
-		}
 	}
 	x.Status, x.Header = http.StatusOK, http.Header{}
 	x.Reply = provider.Reply{Class: provider.ClassOK, Status: x.Status, Body: file}
 	return nil
+}
+
+// EmbeddedCertificate returns the file of certificate.mode embedded in the form that an answer has: providers hand it out
+// without the envelope.
+func EmbeddedCertificate(p *provider.Profile) ([]byte, error) {
+	file, err := p.EmbeddedCertificate()
+	if err != nil || bytes.HasPrefix(file, []byte{0x08, 0x05}) {
+		return file, err
+	}
+	return proto.Marshal(&wire.SignedMessage{Type: wire.SignedMessage_SERVICE_CERTIFICATE.Enum(), Msg: file})
 }
 
 // maxRedirects bounds the application redirects that an exchange follows.

@@ -22,14 +22,6 @@ const (
 	reasonVary             drm.Reason = "cors-vary"
 )
 
-// The headers by which a server answers a browser (Fetch standard, "HTTP responses").
-const (
-	allowOrigin      = "Access-Control-Allow-Origin"
-	allowCredentials = "Access-Control-Allow-Credentials"
-	allowHeaders     = "Access-Control-Allow-Headers"
-	exposeHeaders    = "Access-Control-Expose-Headers"
-)
-
 // corsChecks judge what a script in a browser meets when it sends key requests to another origin than its own.
 func corsChecks() []Check {
 	return []Check{
@@ -72,16 +64,13 @@ func corsChecks() []Check {
 	}
 }
 
-// defaultOrigin is a player's page where the profile names none.
-const defaultOrigin = "https://player.example"
-
 // origins returns those that must be allowed, and what a note says of them. The check ends where no browser speaks to the service.
 func (e *Env) origins() (origins []string, note string) {
 	if e.Profile.CORS.Skip {
 		e.NotApplicable("the profile says that no browser speaks to the service (cors.skip)")
 	}
 	if len(e.Profile.CORS.Origins) == 0 {
-		return []string{defaultOrigin}, "origin " + defaultOrigin + ", as the profile names none"
+		return []string{DefaultOrigin}, "origin " + DefaultOrigin + ", as the profile names none"
 	}
 	return e.Profile.CORS.Origins, "origin " + strings.Join(e.Profile.CORS.Origins, ", ")
 }
@@ -98,13 +87,8 @@ func (e *Env) plainRequest() *provider.Request {
 // preflight asks for leave to send a request, as a browser does: to the same URL, token in the query included, with neither
 // body, credentials nor any of the headers that it asks for. Its error is a [drm.Finding] where no leave is given for the origin.
 func (e *Env) preflight(r *provider.Request, origin string, names []string) (*Exchange, error) {
-	ask := *r
-	ask.Method, ask.Body = http.MethodOptions, nil
-	ask.Header = http.Header{
-		"Accept": {"*/*"}, "Origin": {origin}, "Access-Control-Request-Method": {r.Method}, "Access-Control-Request-Headers": {strings.Join(names, ",")},
-	}
 	x := new(Exchange)
-	if err := e.send(e.Client, x, &ask); err != nil {
+	if err := e.send(e.Client, x, Preflight(r, origin, names)); err != nil {
 		return nil, err
 	}
 	if x.Status < 200 || x.Status > 299 { // a browser follows no redirect of a preflight
@@ -121,41 +105,12 @@ func stepPreflight(origin string) string { return "send a preflight from " + ori
 
 // shared says why a browser withholds an answer from a script of the origin, nil if it does not.
 func (e *Env) shared(h http.Header, origin, step string) *drm.Finding {
-	credentials := e.Profile.CORS.Credentials
-	values := h.Values(allowOrigin)
-	switch {
-	case len(values) == 1 && values[0] == origin, len(values) == 1 && values[0] == "*" && !credentials:
-	default:
-		expected := origin + " or *"
-		if credentials {
-			expected = origin + ", as * does not go with credentials"
-		}
-		return &drm.Finding{Reason: reasonAllowOrigin, Step: step, Expected: allowOrigin + ": " + expected, Seen: seenHeader(allowOrigin, values)}
-	}
-	if credentials && h.Get(allowCredentials) != "true" {
-		return &drm.Finding{Reason: reasonAllowCredentials, Step: step, Expected: allowCredentials + ": true", Seen: seenHeader(allowCredentials, h.Values(allowCredentials))}
-	}
-	return nil
+	return Shared(e.Profile.CORS, h, origin, step)
 }
 
-func seenHeader(name string, values []string) string {
-	if len(values) == 0 {
-		return "no " + name
-	}
-	return fmt.Sprintf("%s: %.200s", name, strings.Join(values, ", "))
-}
-
-// lacking returns which of the names an answer's list of names lacks. A * stands for all but Authorization, and where
-// credentials are sent for nothing (Fetch standard, "CORS-preflight fetch").
+// lacking returns which of the names an answer's list of names lacks.
 func (e *Env) lacking(h http.Header, list string, names []string) []string {
-	var listed []string
-	for name := range strings.SplitSeq(strings.Join(h.Values(list), ","), ",") {
-		listed = append(listed, strings.ToLower(strings.TrimSpace(name)))
-	}
-	all := slices.Contains(listed, "*") && !e.Profile.CORS.Credentials
-	return slices.DeleteFunc(slices.Clone(names), func(name string) bool {
-		return slices.Contains(listed, name) || all && name != "authorization"
-	})
+	return lacking(e.Profile.CORS, h, list, names)
 }
 
 // askedHeaders returns the headers that a browser asks leave for. The check ends if there are none: no preflight is sent then.
@@ -209,11 +164,8 @@ func headersAreAllowed(e *Env) {
 	for _, origin := range origins {
 		for _, names := range sets {
 			x := Require(e, Step[*Exchange]{"get an answer to a preflight", func(e *Env) (*Exchange, error) { return e.preflight(r, origin, names) }})
-			if missing := e.lacking(x.Header, allowHeaders, names); len(missing) > 0 {
-				e.Fail(Failure{
-					Reason: reasonAllowHeaders, Step: "ask leave for " + strings.Join(names, ", "),
-					Expected: allowHeaders + " with " + strings.Join(missing, ", "), Seen: seenHeader(allowHeaders, x.Header.Values(allowHeaders)),
-				})
+			if f := Refused(e.Profile.CORS, x.Header, names, "ask leave for "+strings.Join(names, ", ")); f != nil {
+				e.failFor(*f)
 			}
 		}
 	}

@@ -77,7 +77,7 @@ Without a profile, everything runs against fake servers on this machine: nothing
 	root.SetErr(a.err)
 	root.SetVersionTemplate("keyflow {{.Version}}\n")
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(a.checkCommand(), a.loadCommand(), a.mintCommand(), a.fakeCommand(), a.reportCommand(), a.inspectCommand(), a.listCommand(), a.explainCommand())
+	root.AddCommand(a.checkCommand(), a.loadCommand(), a.mintCommand(), a.fakeCommand(), a.doctorCommand(), a.reportCommand(), a.inspectCommand(), a.listCommand(), a.explainCommand())
 	for _, c := range root.Commands() {
 		if c.Args == nil {
 			c.Args = noArguments

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"time"
+
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
@@ -26,6 +28,7 @@ type targetFlags struct {
 	allowExec bool
 	insecure  bool
 	slow      bool
+	timeout   time.Duration // of a token request; 0: the provider package's
 	soak      int
 	devices   int
 	widevine  []string

@@ -100,13 +100,23 @@ func openProfile(name string) (*provider.Profile, error) {
 // bind gives a profile what it needs of this run to speak to its real server: variables, budget, the vault that is told its
 // secrets, and a client that keeps its limits.
 func (f *targetFlags) bind(_ context.Context, s *setting, _ []*suites.Asset, p *provider.Profile) (party, error) {
+	one, err := f.bindServer(s, p)
+	if err == nil && one.profile.Billed() && f.budget < 1 {
+		return party{}, fmt.Errorf("%s: its tokens cost money: --budget N allows N of them, --stand-in tries it without the provider", p.Origin)
+	}
+	return one, err
+}
+
+// bindServer is bind for who takes tokens within the budget only.
+func (f *targetFlags) bindServer(s *setting, p *provider.Profile) (party, error) {
 	config, err := p.ClientTLS()
 	if err != nil {
 		return party{}, err
 	}
 	polite := suites.NewPoliteness(p.Limits)
 	environment := f.environment(s)
-	environment.HTTP, environment.Clock, environment.Budget = polite.Client(suites.NewClient(suites.RequestTimeout)), s.clock, s.budget
+	environment.Timeout = f.timeout
+	environment.HTTP, environment.Clock, environment.Budget = polite.Client(suites.NewClient(max(suites.RequestTimeout, f.timeout))), s.clock, s.budget
 	environment.HTTPWith = func(c *tls.Config) *http.Client { return polite.Client(suites.ProfileClient(p, nil, c)) }
 	bound, err := p.Bind(environment)
 	if err != nil {
@@ -115,29 +125,19 @@ func (f *targetFlags) bind(_ context.Context, s *setting, _ []*suites.Asset, p *
 	if bound.Address() != "" && !bound.Secure() && !f.insecure {
 		return party{}, fmt.Errorf("%s: request.url is plain http beyond this machine; --insecure allows it", p.Origin)
 	}
-	if bound.Billed() && f.budget < 1 {
-		return party{}, fmt.Errorf("%s: its tokens cost money: --budget N allows N of them, --stand-in tries it without the provider", p.Origin)
-	}
 	return party{profile: bound, kind: suites.Server, client: polite.Client(suites.ProfileClient(p, nil, config)), clock: s.clock, tls: config}, nil
 }
 
 // environment is what every profile of the run is bound to.
 func (f *targetFlags) environment(s *setting) provider.Environment {
-	return provider.Environment{Vault: s.vault, Vars: f.vars, RunID: strconv.FormatInt(s.seed, 36), Insecure: f.insecure, AllowExec: f.allowExec}
+	return provider.Environment{Vault: s.vault, Vars: f.vars, RunID: strconv.FormatInt(s.seed, 36), Insecure: f.insecure, AllowExec: f.allowExec, Taken: s.taken}
 }
 
 // standInFor starts the fakes behind the host names of a profile. Variables without a value get one that fits; budget and
 // limits do not apply.
 func (f *targetFlags) standInFor(ctx context.Context, s *setting, assets []*suites.Asset, p *provider.Profile) (party, error) {
-	values := map[string]string{}
-	invent := func(name string, v provider.Var) string { // the same value whenever the profile is bound
-		if _, known := values[name]; !known {
-			values[name] = provider.Invent(name, v)
-		}
-		return values[name]
-	}
 	environment := f.environment(s)
-	environment.Insecure, environment.Resolve = true, invent
+	environment.Insecure, environment.Resolve = true, inventOnce(provider.Invent)
 	environment.HTTPWith = func(*tls.Config) *http.Client { return environment.HTTP } // all hosts are the stand-in
 	named, err := p.Bind(environment)
 	if err != nil {
@@ -160,6 +160,17 @@ func (f *targetFlags) standInFor(ctx context.Context, s *setting, assets []*suit
 		profile: bound, kind: suites.StandIn, client: client, clock: environment.Clock, fake: standIn.Server(),
 		dial: standIn.DialContext, tls: standIn.TLSConfig(),
 	}, err
+}
+
+// inventOnce returns a way to make values up that makes the same one whenever it is asked for a variable.
+func inventOnce(invent func(string, provider.Var) string) func(string, provider.Var) string {
+	values := map[string]string{}
+	return func(name string, v provider.Var) string {
+		if _, known := values[name]; !known {
+			values[name] = invent(name, v)
+		}
+		return values[name]
+	}
 }
 
 // unlimited is the budget of a stand-in: its tokens cost nothing.

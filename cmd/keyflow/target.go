@@ -27,7 +27,8 @@ type setting struct {
 	stops     []func() error                      // of the fakes
 	budget    *provider.Budget
 	vault     *secret.Vault
-	clock     drm.Clock // of the machine
+	clock     drm.Clock                                         // of the machine
+	taken     func(token string, took time.Duration, err error) // see [provider.Environment]; nil tells nobody
 	seed      int64
 	started   time.Time
 }

@@ -38,10 +38,11 @@ func parseEndpoint(text string) (*url.URL, error) {
 // Loopback reports whether the license URL's host is this machine's loopback interface.
 func (p *Profile) Loopback() bool {
 	u, err := p.Endpoint()
-	return err == nil && isLoopback(u)
+	return err == nil && OnThisMachine(u)
 }
 
-func isLoopback(u *url.URL) bool {
+// OnThisMachine reports whether a URL's host is this machine's loopback interface.
+func OnThisMachine(u *url.URL) bool {
 	if u.Hostname() == "localhost" {
 		return true
 	}
@@ -49,7 +50,7 @@ func isLoopback(u *url.URL) bool {
 	return err == nil && addr.IsLoopback()
 }
 
-func isSecure(u *url.URL) bool { return u.Scheme == "https" || isLoopback(u) }
+func isSecure(u *url.URL) bool { return u.Scheme == "https" || OnThisMachine(u) }
 
 // Secure reports whether license and token requests are encrypted on their way, or stay on this machine. A URL that
 // starts with a token's output counts as secure: [Profile.Lease] refuses one that is not, unless the environment allows it.
@@ -85,10 +86,11 @@ func (p *Profile) Address() string {
 	if err != nil {
 		return ""
 	}
-	return hostPort(u)
+	return HostPort(u)
 }
 
-func hostPort(u *url.URL) string {
+// HostPort returns host and port of a URL, with the scheme's default port.
+func HostPort(u *url.URL) string {
 	port := u.Port()
 	if port == "" {
 		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
@@ -101,8 +103,8 @@ func hostPort(u *url.URL) string {
 func (p *Profile) Origins() []string {
 	var origins []string
 	add := func(address string) {
-		if u, err := parseEndpoint(address); err == nil && !slices.Contains(origins, u.Scheme+"://"+hostPort(u)) {
-			origins = append(origins, u.Scheme+"://"+hostPort(u))
+		if u, err := parseEndpoint(address); err == nil && !slices.Contains(origins, u.Scheme+"://"+HostPort(u)) {
+			origins = append(origins, u.Scheme+"://"+HostPort(u))
 		}
 	}
 	if p.plan != nil && p.bound != nil {

@@ -8,10 +8,7 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"regexp"
 	"slices"
-	"strconv"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -41,6 +38,9 @@ type Environment struct {
 	RunID    string                          // ${run.id}
 	Rand     io.Reader                       // what ${uuid} is made of in tokens; nil: crypto/rand
 	Resolve  func(name string, v Var) string // a value for a variable that has none; nil: there is none
+
+	// Taken is told of each token step that a lease took, with the time that it took and what went wrong; nil tells nobody.
+	Taken func(token string, took time.Duration, err error)
 
 	// Insecure allows token and license URLs that are plain http to another machine, and tls.NAME.insecure.
 	Insecure bool
@@ -98,6 +98,7 @@ func (e *BudgetError) Error() string {
 type bound struct {
 	env      Environment
 	vars     map[string]any // secret.Bytes for secrets
+	sources  map[string]valueSource
 	cache    *tokenCache
 	retry    Retry
 	urlKnown bool
@@ -123,7 +124,7 @@ func (p *Profile) Bind(env Environment) (*Profile, error) {
 	if env.Vault == nil {
 		env.Vault = secret.NewVault()
 	}
-	b := &bound{env: env, vars: map[string]any{}, cache: newTokenCache(), retry: p.Retry}
+	b := &bound{env: env, vars: map[string]any{}, sources: map[string]valueSource{}, cache: newTokenCache(), retry: p.Retry}
 	errs := p.bindVars(b)
 	out := *p
 	out.bound = b
@@ -239,7 +240,7 @@ func (p *Profile) bindVars(b *bound) []error {
 		}
 	}
 	for _, name := range keysSorted(p.Vars) {
-		value, err := p.Vars[name].resolve(name, b.env)
+		value, source, err := p.Vars[name].resolve(name, b.env)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("variable %s: %w", name, err))
 			continue
@@ -247,7 +248,7 @@ func (p *Profile) bindVars(b *bound) []error {
 		if s, ok := value.(secret.Bytes); ok {
 			b.env.Vault.Add(name, s)
 		}
-		b.vars[name] = value
+		b.vars[name], b.sources[name] = value, source
 	}
 	return errs
 }
@@ -266,101 +267,5 @@ func (p *Profile) bindURL() []error {
 		return []error{fmt.Errorf("request.url: %w", err)}
 	}
 	p.Request.URL, p.bound.urlKnown = address, true
-	return nil
-}
-
-// zero returns a value of the variable's type: that of its default or first allowed value, or else text.
-func (v Var) zero() any {
-	sample := v.Default
-	if sample == nil && len(v.Enum) > 0 {
-		sample = v.Enum[0]
-	}
-	switch sample.(type) {
-	case int:
-		return 0
-	case bool:
-		return false
-	}
-	return ""
-}
-
-func (v Var) resolve(name string, env Environment) (any, error) {
-	text, given := env.Vars[name]
-	if given && v.Secret {
-		return nil, errors.New("is secret: give it by environment or file")
-	}
-	if !given && v.Env != "" {
-		text = env.Getenv(v.Env)
-	}
-	if !given && v.File != "" {
-		b, err := readBounded(v.File, maxSecretFile)
-		if err != nil {
-			return nil, fmt.Errorf("read its file: %w", err)
-		}
-		text = strings.TrimRight(string(b), "\r\n")
-	}
-	if text == "" && !given && v.Default == nil && env.Resolve != nil {
-		text = env.Resolve(name, v)
-	}
-	if text == "" && !given {
-		switch {
-		case v.Required:
-			return nil, errors.New("has no value" + v.whence())
-		case v.Default != nil:
-			return v.Default, nil
-		case v.Secret:
-			return secret.Bytes{}, nil
-		}
-		return v.zero(), nil
-	}
-	value, err := v.parse(text)
-	if err == nil {
-		err = v.check(value)
-	}
-	if err != nil || !v.Secret {
-		return value, err
-	}
-	if len(text) < secret.MinLen {
-		return nil, fmt.Errorf("is secret and shorter than %d bytes", secret.MinLen)
-	}
-	return secret.New([]byte(text)), nil
-}
-
-func (v Var) whence() string {
-	switch {
-	case v.Env != "":
-		return ": set the environment variable " + v.Env
-	case v.File != "":
-		return ": put it into " + v.File
-	}
-	return ""
-}
-
-func (v Var) parse(text string) (any, error) {
-	switch v.zero().(type) {
-	case int:
-		i, err := strconv.Atoi(text)
-		if err != nil {
-			return nil, errors.New("want a whole number")
-		}
-		return i, nil
-	case bool:
-		b, err := strconv.ParseBool(text)
-		if err != nil {
-			return nil, errors.New("want true or false")
-		}
-		return b, nil
-	}
-	return text, nil
-}
-
-// check compares a value with pattern and enum; its errors never quote the value, which may be secret.
-func (v Var) check(value any) error {
-	if re, err := regexp.Compile(v.Pattern); err == nil && v.Pattern != "" && !re.MatchString(fmt.Sprint(value)) {
-		return fmt.Errorf("does not match its pattern %s", v.Pattern)
-	}
-	if len(v.Enum) > 0 && !slices.Contains(v.Enum, value) {
-		return fmt.Errorf("is none of %v", v.Enum)
-	}
 	return nil
 }

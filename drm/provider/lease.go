@@ -118,6 +118,24 @@ func (p *Profile) Lease(ctx context.Context, need Need) (*Lease, error) {
 }
 
 func (p *Profile) lease(ctx context.Context, need Need, forge *forgery) (*Lease, error) {
+	return p.leaseBy(ctx, need, forge, p.bound.watched)
+}
+
+// taking yields the outputs of a token step, and when they expire.
+type taking func(ctx context.Context, t *tokenPlan, have map[string]outputs, in inputs) (outputs, time.Time, error)
+
+// watched is token with [Environment.Taken] told of it.
+func (b *bound) watched(ctx context.Context, t *tokenPlan, have map[string]outputs, in inputs) (outputs, time.Time, error) {
+	if b.env.Taken == nil {
+		return b.token(ctx, t, have, in)
+	}
+	began := time.Now()
+	values, expires, err := b.token(ctx, t, have, in)
+	b.env.Taken(t.ID, time.Since(began), err)
+	return values, expires, err
+}
+
+func (p *Profile) leaseBy(ctx context.Context, need Need, forge *forgery, take taking) (*Lease, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -146,7 +164,7 @@ func (p *Profile) lease(ctx context.Context, need Need, forge *forgery) (*Lease,
 		if t.late() {
 			continue
 		}
-		values, expires, err := p.bound.token(ctx, t, s.tokens, s.inputs(lease, drm.Message{}, At{}))
+		values, expires, err := take(ctx, t, s.tokens, s.inputs(lease, drm.Message{}, At{}))
 		if err != nil {
 			return nil, err
 		}

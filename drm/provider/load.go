@@ -75,7 +75,7 @@ func Parse(origin string, text []byte) (*Profile, error) {
 }
 
 func decodeProfile(origin string, root *node) (*Profile, problems) {
-	p := &Profile{Origin: origin}
+	p := &Profile{Origin: origin, tree: root}
 	d := &decoder{lines: map[string]int{}, failed: map[string]bool{}}
 	d.read(root, reflect.ValueOf(p).Elem(), "")
 	p.setDefaults()
@@ -104,7 +104,7 @@ func (d *deriver) derive(key string, patches []Variant) map[string]*Profile {
 		}
 		if p := d.merge(kind+" "+v.ID, d.root.get(key).items[i].line, d.root, v); p != nil {
 			if key == "variants" {
-				p.Variant = v.ID
+				p.Variant, p.patch = v.ID, v.Patch.root
 				p.cases = d.casesOn(p, merge(d.root, v.Patch.root))
 			}
 			out[v.ID] = p

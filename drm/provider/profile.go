@@ -51,6 +51,8 @@ type Profile struct {
 	Variant string `yaml:"-"`
 
 	plan   *plan               // nil for a profile that was not parsed: it is sent as it stands
+	tree   *node               // the document, with a variant's patch merged in
+	patch  *node               // of the variant; nil for the profile as written
 	merged map[string]*Profile // by variant
 	cases  map[string]*Profile // by scenario
 	// siblings are the variants of the profile that this is a variant of, by id; variants are their ids in order.

@@ -25,7 +25,7 @@ func isRedirect(status int) bool {
 }
 
 // sameOrigin reports whether two URLs have scheme, host and port in common.
-func sameOrigin(a, b *url.URL) bool { return a.Scheme == b.Scheme && hostPort(a) == hostPort(b) }
+func sameOrigin(a, b *url.URL) bool { return a.Scheme == b.Scheme && HostPort(a) == HostPort(b) }
 
 // Redirected returns the request that follows on a redirect, nil if the answer is none or the profile does not follow it.
 // hops is how many were followed before. Method and body are kept whatever the status: a license request that became a GET

@@ -15,8 +15,8 @@ import (
 // maxPEM bounds a file with certificates or a key, in bytes.
 const maxPEM = 1 << 20
 
-// errPin says that no certificate of a server's chain is one that the profile pins.
-var errPin = errors.New("no certificate of the chain is pinned by the profile")
+// ErrPin says that no certificate of a server's chain is one that the profile pins.
+var ErrPin = errors.New("no certificate of the chain is pinned by the profile")
 
 // Config returns the configuration of a client. It reads the files.
 func (t TLS) Config() (*tls.Config, error) {
@@ -75,7 +75,7 @@ func (t TLS) pinned(s tls.ConnectionState) error {
 			return nil
 		}
 	}
-	return errPin
+	return ErrPin
 }
 
 // ClientTLS returns how license requests are sent, nil if the profile does not say. It reads the files that it names.

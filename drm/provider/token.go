@@ -118,14 +118,7 @@ func (b *bound) mint(ctx context.Context, t *tokenPlan, have map[string]outputs,
 	if err != nil {
 		return nil, time.Time{}, err
 	}
-	if !t.Public {
-		for _, name := range keysSorted(values) {
-			if name == t.TTLFrom {
-				continue // a time is found everywhere, and gives nothing away
-			}
-			b.env.Vault.Add(t.ID+"."+name, values[name])
-		}
-	}
+	b.remember(t, values)
 	if in.forge != nil && t.forged {
 		return values, time.Time{}, nil // it must be sent however wrong its times are
 	}
@@ -134,6 +127,19 @@ func (b *bound) mint(ctx context.Context, t *tokenPlan, have map[string]outputs,
 		return nil, time.Time{}, &TokenError{Token: t.ID, Matched: Matched{Class: ErrorUnclassified}, Err: err}
 	}
 	return values, expires, nil
+}
+
+// remember makes what a step yielded known to the vault.
+func (b *bound) remember(t *tokenPlan, values outputs) {
+	if t.Public {
+		return
+	}
+	for _, name := range keysSorted(values) {
+		if name == t.TTLFrom {
+			continue // a time is found everywhere, and gives nothing away
+		}
+		b.env.Vault.Add(t.ID+"."+name, values[name])
+	}
 }
 
 // spend takes one token out of the budget if it costs money.

@@ -119,7 +119,7 @@ func isTLS(err error) bool {
 		hostname    x509.HostnameError
 		invalid     x509.CertificateInvalidError
 	)
-	return errors.Is(err, errPin) || isAlert(err) || errors.As(err, &certificate) || errors.As(err, &record) || errors.As(err, &alert) ||
+	return errors.Is(err, ErrPin) || isAlert(err) || errors.As(err, &certificate) || errors.As(err, &record) || errors.As(err, &alert) ||
 		errors.As(err, &unknown) || errors.As(err, &hostname) || errors.As(err, &invalid)
 }
 
