@@ -31,6 +31,7 @@ func emptied(p reports.Plan) reports.Plan {
 	for i, s := range p.Stages {
 		p.Stages[i] = reports.Stage{DurationMS: s.DurationMS}
 	}
+	p.KeyRequests = reports.KeyRequests{Source: p.KeyRequests.Source}
 	return p
 }
 
@@ -40,6 +41,7 @@ func addPlan(to *reports.Plan, p reports.Plan) {
 	to.PeakPerSec += p.PeakPerSec
 	to.Requests += p.Requests
 	to.Workers += p.Workers
+	to.KeyRequests.Add(p.KeyRequests)
 	for i, s := range p.Stages {
 		to.Stages[i].FromPerSec += s.FromPerSec
 		to.Stages[i].ToPerSec += s.ToPerSec
