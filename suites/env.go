@@ -141,7 +141,7 @@ func (e *Env) block(step string, err error) {
 	var finding drm.Finding
 	var transport *provider.TransportError
 	var token *provider.TokenError
-	var limit *LimitError
+	var limit *provider.LimitError
 	switch {
 	case e.run.Err() != nil:
 		r.Outcome, r.Reason = reports.NotRun, "interrupted"

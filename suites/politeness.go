@@ -1,7 +1,6 @@
 package suites
 
 import (
-	"fmt"
 	"net/http"
 	"sync"
 	"time"
@@ -10,16 +9,9 @@ import (
 	"keyflow/drm/provider"
 )
 
-// LimitError says that the owner of a service allows no further request in this run.
-type LimitError struct{ Max int }
-
-func (e *LimitError) Error() string {
-	return fmt.Sprintf("the profile's limits.max_requests allows %d requests, and they are spent", e.Max)
-}
-
 // Polite returns a client that keeps the limits that a service's owner has set for license and token requests together:
 // it waits before a request that would come too early or be one too many at once, and ends those beyond max_requests with
-// a [*LimitError]. A profile without limits gets the client as it is.
+// a [*provider.LimitError]. A profile without limits gets the client as it is.
 func Polite(c *http.Client, l provider.Limits) *http.Client { return NewPoliteness(l).Client(c) }
 
 // NewPoliteness returns the politeness of several clients that keep a service's limits together.
@@ -83,14 +75,32 @@ func (p *politeTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return p.next.RoundTrip(r)
 }
 
+// Count counts a request that is not sent by one of the clients. It returns a [*provider.LimitError] if it would be one too
+// many.
+func (p *Politeness) Count() error {
+	if p == nil {
+		return nil
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.count()
+}
+
+func (p *Politeness) count() error {
+	if p.max > 0 && p.sent >= p.max {
+		return &provider.LimitError{Max: p.max}
+	}
+	p.sent++
+	return nil
+}
+
 // reserve counts a request and returns how long it has to wait.
 func (p *Politeness) reserve(now time.Time) (time.Duration, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.max > 0 && p.sent >= p.max {
-		return 0, &LimitError{p.max}
+	if err := p.count(); err != nil {
+		return 0, err
 	}
-	p.sent++
 	due := p.due
 	if due.Before(now) {
 		due = now

@@ -34,7 +34,7 @@ func TestPolite(t *testing.T) {
 	for range 6 {
 		wg.Go(func() {
 			r, err := client.Get(server.URL)
-			var limit *suites.LimitError
+			var limit *provider.LimitError
 			switch {
 			case err == nil:
 				_ = r.Body.Close()

@@ -273,7 +273,7 @@ func (e *Env) send(client *http.Client, x *Exchange, r *provider.Request) error 
 		return &HarnessError{err}
 	}
 	response, err := client.Do(q) //nolint:bodyclose // ReadBody closes it
-	var limit *LimitError
+	var limit *provider.LimitError
 	if errors.As(err, &limit) {
 		return limit
 	}

@@ -34,10 +34,13 @@ type Environment struct {
 	// HTTPWith returns the client for a token service whose TLS is configured by the profile. Nil: such a profile cannot be
 	// bound.
 	HTTPWith func(*tls.Config) *http.Client
-	Timeout  time.Duration                   // of one token request; zero: DefaultTimeout
-	RunID    string                          // ${run.id}
-	Rand     io.Reader                       // what ${uuid} is made of in tokens; nil: crypto/rand
-	Resolve  func(name string, v Var) string // a value for a variable that has none; nil: there is none
+	Timeout  time.Duration // of one token request; zero: DefaultTimeout
+	// Margin is how long a shared token must still live when a lease is taken, as far as half of its life allows: it is replaced
+	// before, while others go on with it. Zero: it is replaced when its refresh_before has come.
+	Margin  time.Duration
+	RunID   string                          // ${run.id}
+	Rand    io.Reader                       // what ${uuid} is made of in tokens; nil: crypto/rand
+	Resolve func(name string, v Var) string // a value for a variable that has none; nil: there is none
 
 	// Taken is told of each token step that a lease took, with the time that it took and what went wrong; nil tells nobody.
 	Taken func(token string, took time.Duration, err error)
@@ -100,6 +103,7 @@ type bound struct {
 	vars     map[string]any // secret.Bytes for secrets
 	sources  map[string]valueSource
 	cache    *tokenCache
+	counts   tokenCounts
 	retry    Retry
 	urlKnown bool
 	named    names // by any template: nothing else is made for expressions

@@ -165,14 +165,6 @@ type Promise struct {
 	SecurityLevel int           `yaml:"security_level"` // at most this: Widevine 1 to 5, PlayReady 150 to 3000
 }
 
-// Limits are what the owner of the service allows. Zero: no limit.
-type Limits struct {
-	MaxRPS      int  `yaml:"max_rps"`
-	MaxInFlight int  `yaml:"max_in_flight"`
-	MaxRequests int  `yaml:"max_requests"`
-	ProdAck     bool `yaml:"prod_ack"` // load needs the user's express consent
-}
-
 // Secrets name the query parameters and headers that are secret whatever their templates name.
 type Secrets struct {
 	Query   []string `yaml:"query"`

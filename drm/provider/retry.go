@@ -39,24 +39,27 @@ func (r Retry) Pause(attempt int, m *Matched, after http.Header) (time.Duration,
 		pause = min(2*pause, r.Backoff.Longest)
 	}
 	if r.HonourRetryAfter {
-		pause = max(pause, min(retryAfter(after), maxBackoff))
+		pause = max(pause, min(RetryAfter(after), maxBackoff))
 	}
 	return pause, true
 }
 
-// retryAfter returns how long Retry-After says to wait: seconds, or a time, which counts from the answer's own Date (RFC 9110
-// §10.2.3). Zero: it says nothing.
-func retryAfter(h http.Header) time.Duration {
+// maxRetryAfter bounds what [RetryAfter] returns.
+const maxRetryAfter = 24 * time.Hour
+
+// RetryAfter returns how long an answer's Retry-After says to wait: seconds, or a time, which counts from the answer's own Date
+// (RFC 9110 §10.2.3). It is between 0 and a day; zero: it says nothing.
+func RetryAfter(h http.Header) time.Duration {
 	text := h.Get("Retry-After")
 	if seconds, err := strconv.Atoi(text); err == nil {
-		return time.Duration(min(seconds, int(maxBackoff/time.Second))) * time.Second
+		return time.Duration(max(0, min(seconds, int(maxRetryAfter/time.Second)))) * time.Second
 	}
 	at, err := http.ParseTime(text)
 	now, err2 := http.ParseTime(h.Get("Date"))
 	if err != nil || err2 != nil {
 		return 0
 	}
-	return at.Sub(now)
+	return max(0, min(at.Sub(now), maxRetryAfter))
 }
 
 // NewToken says whether a refused request is to be sent once more with a new token: its matcher says once_new_token, and its

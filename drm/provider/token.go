@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"keyflow/drm/secret"
@@ -35,70 +34,6 @@ func (e *TokenError) Error() string {
 
 func (e *TokenError) Unwrap() error { return e.Err }
 
-// tokenCache holds the tokens that are shared by the run or by the content.
-type tokenCache struct {
-	mu      sync.Mutex
-	entries map[string]*cached
-}
-
-func newTokenCache() *tokenCache { return &tokenCache{entries: map[string]*cached{}} }
-
-func (c *tokenCache) entry(key string) *cached {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	e, ok := c.entries[key]
-	if !ok {
-		e = &cached{lock: make(chan struct{}, 1)}
-		c.entries[key] = e
-	}
-	return e
-}
-
-// cached is a token's outputs while they may be shared.
-type cached struct {
-	lock    chan struct{} // holds one item while a token is minted
-	values  outputs
-	expires time.Time
-}
-
-func (c *cached) acquire(ctx context.Context) error {
-	select {
-	case c.lock <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// fresh reports whether the outputs may still be handed out.
-func (c *cached) fresh(now time.Time, t *tokenPlan) bool {
-	return c.values != nil && (c.expires.IsZero() || now.Before(c.expires.Add(-t.RefreshBefore)))
-}
-
-// token returns the outputs of a step, shared ones if its scope allows, and when they expire (zero: never).
-func (b *bound) token(ctx context.Context, t *tokenPlan, have map[string]outputs, in inputs) (outputs, time.Time, error) {
-	if t.Scope != "run" && t.Scope != "content" || in.forge != nil && t.forged {
-		return b.mint(ctx, t, have, in)
-	}
-	key := t.ID
-	if t.Scope == "content" {
-		key = fmt.Sprintf("%s\x00%s\x00%x\x00%v", t.ID, in.need.Asset, in.need.ContentID, in.kids)
-	}
-	e := b.cache.entry(key)
-	if err := e.acquire(ctx); err != nil {
-		return nil, time.Time{}, fmt.Errorf("token %s: wait for it: %w", t.ID, err)
-	}
-	defer func() { <-e.lock }()
-	if e.fresh(b.env.Clock.Now(), t) {
-		return e.values, e.expires, nil
-	}
-	values, expires, err := b.mint(ctx, t, have, in)
-	if err == nil {
-		e.values, e.expires = values, expires
-	}
-	return values, expires, err
-}
-
 // mint takes a fresh token.
 func (b *bound) mint(ctx context.Context, t *tokenPlan, have map[string]outputs, in inputs) (outputs, time.Time, error) {
 	in.now, in.uuid = b.env.Clock.Now(), b.newUUID()
@@ -115,6 +50,7 @@ func (b *bound) mint(ctx context.Context, t *tokenPlan, have map[string]outputs,
 			values, err = b.local(t, rendering{env: env, forge: in.forge.of(t)})
 		}
 	}
+	b.counts.count(t, err)
 	if err != nil {
 		return nil, time.Time{}, err
 	}

@@ -169,17 +169,6 @@ func (v *validator) certificate(outputs map[string]tokenShape) {
 	}
 }
 
-func (v *validator) limits() {
-	for _, l := range []struct {
-		key   string
-		value int
-	}{{"max_rps", v.p.Limits.MaxRPS}, {"max_in_flight", v.p.Limits.MaxInFlight}, {"max_requests", v.p.Limits.MaxRequests}} {
-		if l.value < 0 || l.value == 0 && v.lines["limits."+l.key] > 0 {
-			v.bad("limits."+l.key, "want a number above zero, seen %d", l.value)
-		}
-	}
-}
-
 func (v *validator) request(outputs map[string]tokenShape) {
 	r, plan := &v.p.Request, v.p.plan
 	s := newScope(v.p.Vars, outputs, true)

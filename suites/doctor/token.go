@@ -11,7 +11,6 @@ import (
 
 	"keyflow/drm"
 	"keyflow/drm/provider"
-	"keyflow/suites"
 )
 
 // The reasons of a token that is not worth sending.
@@ -204,7 +203,7 @@ func (w *walk) judgeTimes(h *Hop, s provider.TokenStep, j *provider.JWTView, now
 func (w *walk) tokenFailed(h *Hop, s provider.TokenStep, err error) {
 	var token *provider.TokenError
 	var transport *provider.TransportError
-	var limit *suites.LimitError
+	var limit *provider.LimitError
 	var budget *provider.BudgetError
 	switch {
 	case errors.As(err, &budget):
