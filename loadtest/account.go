@@ -2,6 +2,7 @@ package loadtest
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 
 	"keyflow/drm/provider"
@@ -22,6 +23,9 @@ func (r *run) report() (*reports.Load, error) {
 		Samples:    append(r.books.samples.list(), r.verifier.samples.list()...),
 	}
 	load.Prepared = told(r.pools)
+	if r.replayed == nil { // a journal does not tell
+		load.Throttled, load.Tokens = r.throttled(), r.tokens()
+	}
 	load.Generator = r.generator(load)
 	load.Traffic, load.Usage, load.JournalLost = r.traffic.report(), r.recorder.usage, r.recorder.lost
 	if r.replayed != nil {
@@ -65,9 +69,7 @@ func (r *run) accounting() reports.Accounting {
 		Unverified: b.skipped + b.overflow + v.passed.Load() + v.unjudged.Load(),
 		Balanced:   r.balanced(),
 	}
-	if n := r.pacer.withheld + b.refused; n > 0 {
-		a.NotSent = map[string]int64{r.halt.reason: n}
-	}
+	a.NotSent = r.notSent(b.refused, r.pacer.withheld)
 	return a
 }
 
@@ -88,6 +90,18 @@ func (r *run) slack() int64 {
 	return int64(r.config.Workers)
 }
 
+// notSent adds to the refused requests those that the halted run did not release; nil if there are none of either.
+func (r *run) notSent(refused tally, withheld int64) map[string]int64 {
+	if withheld == 0 && len(refused) == 0 {
+		return nil
+	}
+	by := maps.Clone(refused)
+	if withheld > 0 {
+		by[r.halt.reason] += withheld
+	}
+	return by
+}
+
 // balanced holds the counters against each other that were kept at different places: no equation follows from how its
 // terms were computed.
 func (r *run) balanced() bool {
@@ -99,7 +113,7 @@ func (r *run) balanced() bool {
 	return released+r.pacer.withheld == r.total &&
 		b.results.Load() == released-inFlight &&
 		b.lost == 0 &&
-		sent+b.refused == released &&
+		sent+b.refused.sum() == released &&
 		answered+failed == sent-inFlight && inFlight >= 0 &&
 		b.classes.sum() == failed &&
 		b.queued+b.skipped+b.overflow == answered &&
@@ -117,7 +131,7 @@ func (r *run) generator(load *reports.Load) reports.Generator {
 	why := r.limits(load)
 	g := reports.Generator{
 		Limited: len(why) > 0, Why: strings.Join(why, "; "),
-		WorkerBound: r.pacer.bound.Load(), Starved: r.minter.starved.Load(), MintedAhead: r.mintedAhead,
+		WorkerBound: r.pacer.bound.Load(), Starved: r.minter.starved.Load(), Held: r.sender.held.Load(), MintedAhead: r.mintedAhead,
 		VerifySeconds: r.verifying.Seconds(),
 	}
 	r.meter.used(&g)
@@ -132,11 +146,17 @@ func (r *run) limits(load *reports.Load) []string {
 			why = append(why, fmt.Sprintf(format, n))
 		}
 	}
-	if load.Accounting.Sent > 0 && load.Rate.Percent < limitPercent {
-		why = append(why, fmt.Sprintf("%.1f %% of the asked rate was achieved", load.Rate.Percent))
+	// What was left out for a reason that is not the generator's is as good as sent.
+	percent := load.Rate.Percent
+	if sent := load.Accounting.Sent - r.books.warm.sent; sent > 0 {
+		percent *= 1 + float64(r.books.excused)/float64(sent)
+	}
+	if load.Accounting.Sent > 0 && percent < limitPercent {
+		why = append(why, fmt.Sprintf("%.1f %% of the asked rate was achieved", percent))
 	}
 	add(r.pacer.bound.Load(), fmt.Sprintf("%%d requests were due while all %d workers were busy", r.config.Workers))
 	add(r.minter.starved.Load(), "%d requests had to wait for a minted key request")
+	add(r.sender.held.Load(), "%d requests had to wait because limits.max_rps of their profile allows no more")
 	add(r.books.overflow, fmt.Sprintf("%%d answers found the verification queue (%d MiB) full and are unverified", r.config.VerifyBytes>>20))
 	add(r.verifier.unjudged.Load(), "%d answers are unverified because the run was cut short")
 	add(r.books.classes[string(provider.ReasonExhausted)], "%d requests found no free port, file or buffer on this machine")

@@ -22,7 +22,7 @@ func (r *run) share(i int) shareCounts {
 	b, v := &r.books.shares[i], &r.verifier.shares[i]
 	c := shareCounts{
 		planned: r.minter.planned[i],
-		refused: b.refused, sent: r.sender.sentBy[i].Load(), answered: b.answered, failed: b.classes.sum(),
+		refused: b.refused.sum(), sent: r.sender.sentBy[i].Load(), answered: b.answered, failed: b.classes.sum(),
 		queued: b.queued, skipped: b.skipped, overflow: b.overflow,
 		verified: v.verified.Load(), passed: v.passed.Load(), wrong: v.wrong.Load(), unjudged: v.unjudged.Load(),
 		timeouts: b.classes[classTimeout], wrongBy: v.reasons.sum(), wrongByKind: v.byKind.sum(),
@@ -54,7 +54,7 @@ func (c shareCounts) balanced() bool {
 func (r *run) sharesBalance() bool {
 	b, v := r.books, r.verifier
 	left := shareCounts{
-		planned: r.total, withheld: r.pacer.withheld, refused: b.refused, sent: r.sender.sent.Load(),
+		planned: r.total, withheld: r.pacer.withheld, refused: b.refused.sum(), sent: r.sender.sent.Load(),
 		answered: b.answered.Load(), failed: b.failed.Load(), queued: b.queued, skipped: b.skipped, overflow: b.overflow,
 		verified: v.verified.Load(), passed: v.passed.Load(), wrong: v.wrong.Load(), unjudged: v.unjudged.Load(),
 		warmSent: b.warm.sent, warmRefused: b.warm.refused,
@@ -97,9 +97,7 @@ func (r *run) shares() ([]reports.Share, error) {
 			Verified: c.verified, Wrong: c.wrong, WrongBy: r.verifier.shares[i].reasons,
 			Unverified: c.skipped + c.overflow + c.passed + c.unjudged, Balanced: c.balanced(),
 		}
-		if n := c.withheld + c.refused; n > 0 {
-			share.Accounting.NotSent = map[string]int64{r.halt.reason: n}
-		}
+		share.Accounting.NotSent = r.notSent(r.books.shares[i].refused, c.withheld)
 		var err error
 		if share.Operations, err = r.books.shares[i].operations.report(r.verifier.shares[i].byKind); err != nil {
 			return nil, err

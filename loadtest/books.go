@@ -14,10 +14,11 @@ type books struct {
 	verifier *verifier
 	warming  int64 // requests of the warm-up
 
+	excused  int64        // refused and measured, for reasons that are not the generator's
 	results  atomic.Int64 // of vegeta
 	answered atomic.Int64
 	failed   atomic.Int64
-	refused  int64 // released, but the run was halted before they were sent
+	refused  tally // by reason: released, but not sent
 	lost     int64 // results without a flight: vegeta refused a request, which is a bug
 	queued   int64
 	skipped  int64 // answers that nobody is to judge
@@ -37,9 +38,10 @@ type books struct {
 
 // shareBook counts the flights of one share, beside the totals: the one can be held against the other.
 type shareBook struct {
-	answered, refused, queued, skipped, overflow int64
+	answered, queued, skipped, overflow int64
 
 	classes    tally
+	refused    tally // by reason
 	operations operations
 	warm       warmBook
 }
@@ -47,10 +49,10 @@ type shareBook struct {
 func newBooks(c Config, v *verifier) *books {
 	b := &books{
 		plan: c.Plan, verify: c.Verify, verifier: v, warming: c.warming(),
-		classes: tally{}, samples: newSamples(c.Shares), operations: operations{}, warm: newWarmBook(), timeline: timeline{plan: c.Plan},
+		classes: tally{}, refused: tally{}, samples: newSamples(c.Shares), operations: operations{}, warm: newWarmBook(), timeline: timeline{plan: c.Plan},
 	}
 	for range c.Shares {
-		b.shares = append(b.shares, shareBook{classes: tally{}, operations: operations{}, warm: newWarmBook()})
+		b.shares = append(b.shares, shareBook{classes: tally{}, refused: tally{}, operations: operations{}, warm: newWarmBook()})
 	}
 	return b
 }
@@ -77,10 +79,14 @@ func (b *books) record(f *flight) {
 		b.warm.record(f)
 		share.warm.record(f)
 	}
-	if f.refused {
+	if f.refused != "" {
 		f.land(false, nil)
-		b.refused++
-		share.refused++
+		b.ledger.skip(f, warm)
+		b.refused.add(f.refused)
+		share.refused.add(f.refused)
+		if !warm && (f.refused == NotSentPolite || f.refused == NotSentToken) {
+			b.excused++
+		}
 		return
 	}
 	b.last = max(b.last, f.sent)

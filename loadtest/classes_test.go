@@ -89,7 +89,7 @@ func TestClassesOfAnswers(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			checkClass(t, load, c.class, 10)
+			checkClass(t, load, c.class)
 			if s.seen.Load() != 10 {
 				t.Errorf("the server counted %d requests, want 10", s.seen.Load())
 			}
@@ -113,8 +113,10 @@ func raw(text string, reset bool) http.HandlerFunc {
 	}
 }
 
-func checkClass(t *testing.T, load *reports.Load, class string, n int64) {
+// checkClass fails the test unless the run's ten requests all failed in the class.
+func checkClass(t *testing.T, load *reports.Load, class string) {
 	t.Helper()
+	const n = 10
 	checkBalance(t, load)
 	a := load.Accounting
 	if a.Sent != n || a.Answered != 0 || len(a.Failed) != 1 || a.Failed[class] != n {

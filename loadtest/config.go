@@ -31,11 +31,13 @@ const (
 	DefaultTimeout     = 10 * time.Second
 	DefaultVerifyBytes = 64 << 20
 
+	// MaxConnections bounds Workers.
+	MaxConnections = 1 << 16
+
 	minWorkers, maxWorkers     = 16, 512
 	minMintAhead, maxMintAhead = 64, 4096
 	workerSeconds              = 0.5 // of the rate: twice the answers in flight at a latency of 250 ms
 	mintAheadSeconds           = 2
-	limitWorkers               = 1 << 16
 	limitMintAhead             = 1 << 20
 	cutoff                     = 5 * time.Second // default Grace
 )
@@ -52,10 +54,15 @@ type Config struct {
 	// VerifyBytes bounds the memory of requests and answers that wait for judgement. What finds no room is unverified.
 	VerifyBytes int64
 
-	Workers   int           // requests in flight, and connections; 0 computes it from the highest rate
-	MintAhead int           // requests minted before they are due, in whole cycles of the mix; 0 computes it from the highest rate
-	Timeout   time.Duration // of one request, from sending to the last byte of the answer
-	Grace     time.Duration // for requests in flight and unjudged answers when the context ends early
+	Workers        int  // requests in flight, and connections; 0 computes it from the highest rate
+	NewConnections bool // one for each request, so that the time to open it is part of the latency; none is opened ahead
+	// Polite obeys Retry-After of answers with status 429 and 503, up to a minute at a time: the requests of the share that are due
+	// meanwhile are not sent, for [NotSentPolite].
+	Polite        bool
+	MintAhead     int           // requests minted before they are due, in whole cycles of the mix; 0 computes it from the highest rate
+	Timeout       time.Duration // of one request, from sending to the last byte of the answer
+	TokenPatience time.Duration // how long a token service may fail without a break; then the run ends
+	Grace         time.Duration // for requests in flight and unjudged answers when the context ends early
 
 	// KeyRequests tells the report where the shares' key requests are from. The zero value is [reports.Fresh].
 	KeyRequests reports.KeyRequests
@@ -84,19 +91,17 @@ func (c Config) prepare() (Config, Mix, error) {
 	if err != nil {
 		return c, Mix{}, fmt.Errorf("load configuration: %w", err)
 	}
-	rate, total := c.Plan.Peak(), c.Plan.Total()
-	if c.Workers == 0 {
-		c.Workers = int(clamp(math.Ceil(rate*workerSeconds), minWorkers, maxWorkers))
-	}
-	if c.MintAhead == 0 {
-		c.MintAhead = int(clamp(math.Ceil(rate*mintAheadSeconds), minMintAhead, maxMintAhead))
-	}
-	c.Workers = int(max(1, min(int64(c.Workers), total)))
+	total := c.Plan.Total()
+	c.Workers = c.Connections()
+	c.MintAhead = c.mintAhead()
 	// In whole cycles, so that what is held ahead has every share, and a place in the ring always the same one.
 	c.MintAhead += int(mix.Cycle()-1) - (c.MintAhead-1)%int(mix.Cycle())
 	c.MintAhead = int(max(1, min(int64(c.MintAhead), total)))
 	if c.Timeout == 0 {
 		c.Timeout = DefaultTimeout
+	}
+	if c.TokenPatience == 0 {
+		c.TokenPatience = DefaultTokenPatience
 	}
 	if c.Grace == 0 {
 		c.Grace = min(cutoff, c.Timeout)
@@ -116,6 +121,34 @@ func (c Config) prepare() (Config, Mix, error) {
 	return c, mix, nil
 }
 
+// Connections returns how many connections the run has, and requests in flight at most: Workers, or what is computed from the
+// rate, and no more than there are requests.
+func (c Config) Connections() int {
+	n := c.Workers
+	if n == 0 {
+		n = int(clamp(math.Ceil(c.Plan.Peak()*workerSeconds), minWorkers, maxWorkers))
+	}
+	return int(max(1, min(int64(n), c.Plan.Total())))
+}
+
+func (c Config) mintAhead() int {
+	if c.MintAhead > 0 {
+		return c.MintAhead
+	}
+	return int(clamp(math.Ceil(c.Plan.Peak()*mintAheadSeconds), minMintAhead, maxMintAhead))
+}
+
+// Lead returns how long a lease should live when it is taken: until its request is due, which may be the longest that one is minted
+// ahead at the plan's mean rate, and until the answer has come or has been given up.
+func (c Config) Lead() time.Duration {
+	timeout := c.Timeout
+	if timeout == 0 {
+		timeout = DefaultTimeout
+	}
+	ahead := min(float64(c.mintAhead())/c.Plan.PerSecond(), c.Plan.Duration.Seconds())
+	return timeout + time.Duration(ahead*float64(time.Second))
+}
+
 func (c Config) validate() error {
 	errs := []error{c.Plan.Validate()}
 	check := func(ok bool, format string, args ...any) {
@@ -132,9 +165,10 @@ func (c Config) validate() error {
 	bad := slices.ContainsFunc(c.Shares, func(s Share) bool { return s.Bad })
 	check(!bad || c.Verify != VerifyNone, "bad requests without verification: nobody would notice that one is granted")
 	check(c.Verify >= VerifyAll && c.Verify <= VerifyNone, "verify share %d is out of range", int32(c.Verify))
-	check(c.Workers >= 0 && c.Workers <= limitWorkers, "%d workers are out of range", c.Workers)
+	check(c.Workers >= 0 && c.Workers <= MaxConnections, "%d workers are out of range", c.Workers)
 	check(c.MintAhead >= 0 && c.MintAhead <= limitMintAhead, "%d requests minted ahead are out of range", c.MintAhead)
 	check(c.Timeout >= 0, "timeout %s is negative", c.Timeout)
+	check(c.TokenPatience >= 0, "token patience %s is negative", c.TokenPatience)
 	check(c.Grace >= 0, "grace %s is negative", c.Grace)
 	check(c.VerifyBytes >= 0 && c.VerifyBytes <= math.MaxInt32*flightOverhead, "%d bytes for verification are out of range", c.VerifyBytes)
 	check(c.Results == nil || c.Results.Write != nil, "nothing to write results to")

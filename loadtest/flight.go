@@ -21,7 +21,8 @@ type flight struct {
 	bad     bool   // of a share of bad requests
 	settle  Settle // nil if nobody waits for the flight to end, or once it is called
 
-	refused bool          // released by the pacer, but the run was halted before it was sent
+	refused string        // why it is not sent though the pacer released it; "" for one that is
+	stop    *StopError    // ends the run when the flight is due
 	sent    time.Duration // since the run began, when it was handed to the transport
 	done    time.Duration // since the run began, when its answer was read or it failed
 	status  int           // of the answer, 0 if there was none

@@ -26,8 +26,9 @@ type ledger struct {
 	last       time.Duration // when the last request that has ended was sent
 	operations map[ledgerOperation]*ledgerTimes
 	seconds    map[ledgerSecond]*ledgerBook
-	over       []int64 // answers that found the verification queue full, by share
-	dropped    bool    // nobody will take anything any more
+	over       []int64         // answers that found the verification queue full, by share
+	skipped    []ledgerSkipped // requests that were not sent, by share
+	dropped    bool            // nobody will take anything any more
 	samples    []reports.Sample
 }
 
@@ -50,6 +51,11 @@ type ledgerBook struct {
 	latency *hdr.PackedHistogram
 }
 
+type ledgerSkipped struct {
+	reasons map[string]int64
+	warm    int64
+}
+
 func newLedger(c Config) *ledger {
 	l := &ledger{plan: c.Plan, warming: c.warming(), shares: len(c.Shares)}
 	l.clear()
@@ -58,7 +64,7 @@ func newLedger(c Config) *ledger {
 
 func (l *ledger) clear() {
 	l.operations, l.seconds = map[ledgerOperation]*ledgerTimes{}, map[ledgerSecond]*ledgerBook{}
-	l.over, l.samples = make([]int64, l.shares), nil
+	l.over, l.skipped, l.samples = make([]int64, l.shares), make([]ledgerSkipped, l.shares), nil
 }
 
 // book returns the book of a flight's second. The caller holds the lock.
@@ -89,7 +95,7 @@ func (l *ledger) enter(f *flight, due time.Duration) error {
 	if f.failure.class == "" {
 		b.Answered++
 	} else {
-		count(&b.FailedBy, f.failure.class, 1)
+		count(&b.FailedBy, f.failure.class)
 	}
 	var err error
 	if f.timed() {
@@ -103,6 +109,23 @@ func (l *ledger) enter(f *flight, due time.Duration) error {
 		err = errors.Join(err, times.service.RecordValue(micros(f.done-f.sent)))
 	}
 	return errors.Join(err, times.lag.RecordValue(micros(f.sent-due)))
+}
+
+// skip takes a flight that was due and is not sent.
+func (l *ledger) skip(f *flight, warm bool) {
+	if l == nil {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.dropped {
+		return
+	}
+	s := &l.skipped[f.share]
+	count(&s.reasons, f.refused)
+	if warm {
+		s.warm++
+	}
 }
 
 // times returns the times of a flight's operation. The caller holds the lock.
@@ -132,7 +155,7 @@ func (l *ledger) verified(f *flight)   { l.update(f, func(b *ledgerBook) { b.Ver
 func (l *ledger) unverified(f *flight) { l.update(f, func(b *ledgerBook) { b.Unverified++ }) }
 
 func (l *ledger) wrong(f *flight, class string) {
-	l.update(f, func(b *ledgerBook) { count(&b.WrongBy, class, 1) })
+	l.update(f, func(b *ledgerBook) { count(&b.WrongBy, class) })
 }
 
 // overflow takes an answer that nobody will verify because the queue was full.
@@ -165,7 +188,7 @@ func (l *ledger) drop() {
 // take returns what happened since it was called last, in a fixed order.
 func (l *ledger) take() (*reports.JournalEntry, error) {
 	l.mu.Lock()
-	full := ledger{last: l.last, operations: l.operations, seconds: l.seconds, over: l.over, samples: l.samples}
+	full := ledger{last: l.last, operations: l.operations, seconds: l.seconds, over: l.over, skipped: l.skipped, samples: l.samples}
 	l.clear()
 	l.mu.Unlock()
 	return full.entry()
@@ -174,7 +197,8 @@ func (l *ledger) take() (*reports.JournalEntry, error) {
 func (l *ledger) entry() (*reports.JournalEntry, error) {
 	e := &reports.JournalEntry{Last: int64(l.last), Samples: l.samples}
 	for share, over := range l.over {
-		s := reports.JournalShare{Share: share, Overflow: over}
+		skipped := l.skipped[share]
+		s := reports.JournalShare{Share: share, Overflow: over, NotSent: skipped.reasons, WarmNotSent: skipped.warm}
 		for _, key := range l.keys(share) {
 			op, err := l.operation(key)
 			if err != nil {

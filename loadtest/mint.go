@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"keyflow/drm"
 	"keyflow/drm/provider"
@@ -55,20 +56,31 @@ type minter struct {
 	next    int64           // to be minted
 	minted  atomic.Int64
 	taken   atomic.Int64
+	waiting atomic.Int64 // that are due and not there
 	starved atomic.Int64 // flights that were not there when they were due
 	workers sync.WaitGroup
 
+	timeout, patience time.Duration
+	supplies          []*supply     // of each share
+	begun             chan struct{} // closed when the run begins
+	began             time.Time     // set before
+
 	first []chan *url.URL // of the first request minted of each share
-	ahead chan struct{}   // closed when the ring has been full, or everything is minted
+	ahead chan struct{}   // closed when all is minted that can be before the run begins
+	done  sync.Once       // closes ahead
 
 	once sync.Once
 	err  *MintError // set before the halt
 }
 
+// minMinters is the least number of workers: while one waits for a token service, another tells what cannot be sent.
+const minMinters = 2
+
 func newMinter(c Config, mix Mix, total int64, h *halt) *minter {
 	m := &minter{
 		shares: c.Shares, mix: mix, plan: c.Plan, planned: mix.Counts(c.Plan, total), total: total, halt: h,
 		ring: make([]chan *flight, c.MintAhead), first: make([]chan *url.URL, len(c.Shares)), ahead: make(chan struct{}),
+		timeout: c.Timeout, patience: c.TokenPatience, supplies: newSupplies(c.Shares), begun: make(chan struct{}),
 	}
 	m.free = make([]chan struct{}, len(m.ring))
 	for i := range m.ring {
@@ -79,7 +91,7 @@ func newMinter(c Config, mix Mix, total int64, h *halt) *minter {
 		m.first[i] = make(chan *url.URL, 1)
 	}
 	if total == 0 { // the slice of a plan that has fewer requests than slices
-		close(m.ahead)
+		m.finishAhead()
 	}
 	return m
 }
@@ -97,7 +109,11 @@ func (m *minter) work(ctx context.Context) {
 		if !ok {
 			return
 		}
-		f, err := m.mint(ctx, n, nil)
+		f, err := m.supplied(ctx, n)
+		if stop := stopFor(err); stop != nil {
+			f, err = m.refuse(n, stop.Reason), nil
+			f.stop = stop
+		}
 		if err != nil {
 			m.fail(n, err)
 			return
@@ -108,8 +124,15 @@ func (m *minter) work(ctx context.Context) {
 			f.land(false, nil)
 			return
 		}
+		if f.stop != nil { // what was minted before is paid for, and sent
+			m.finishAhead()
+			return
+		}
+		if f.refused != "" {
+			continue
+		}
 		if m.minted.Add(1) == min(int64(len(m.ring)), m.total) {
-			close(m.ahead)
+			m.finishAhead()
 		}
 	}
 }
@@ -130,6 +153,7 @@ func (m *minter) number(ctx context.Context) (n int64, ok bool) {
 		return 0, false
 	}
 }
+func (m *minter) finishAhead() { m.done.Do(func() { close(m.ahead) }) }
 
 // place returns where flight n waits.
 func (m *minter) place(n int64) chan *flight { return m.ring[n%int64(len(m.ring))] }
@@ -166,6 +190,11 @@ func (m *minter) build(f *flight) error {
 	if u.User != nil {
 		return fmt.Errorf("license URL %q carries credentials; they belong in a header", u.Redacted())
 	}
+	if allow := share.Limit.Host; allow != nil {
+		if err := allow(u.Hostname()); err != nil {
+			return err
+		}
+	}
 	select {
 	case m.first[f.share] <- u:
 	default:
@@ -173,7 +202,7 @@ func (m *minter) build(f *flight) error {
 	return nil
 }
 
-// target returns the URL of the first request of a share, nil if there will be none. It is called once for each.
+// target returns the URL of the first request of a share, nil if there is none before the run begins. It is called once for each.
 func (m *minter) target(share int) *url.URL {
 	if m.planned[share] == 0 {
 		return nil
@@ -181,7 +210,13 @@ func (m *minter) target(share int) *url.URL {
 	select {
 	case u := <-m.first[share]:
 		return u
+	case <-m.ahead:
 	case <-m.halt.soft.Done():
+	}
+	select {
+	case u := <-m.first[share]:
+		return u
+	default:
 		return nil
 	}
 }
@@ -211,7 +246,12 @@ func (m *minter) take() *flight {
 		}
 		return f
 	}
-	return &flight{seq: n, share: m.mix.Share(m.plan, n), refused: true, request: &provider.Request{Method: http.MethodPost, URL: refusedURL}}
+	return m.refuse(n, m.halt.reason)
+}
+
+// refuse returns a flight that the sender does not send, for a reason.
+func (m *minter) refuse(n int64, reason string) *flight {
+	return &flight{seq: n, share: m.mix.Share(m.plan, n), refused: reason, request: &provider.Request{Method: http.MethodPost, URL: refusedURL}}
 }
 
 // wait returns what comes to a place in the ring, nil when the run is halted.
@@ -224,11 +264,14 @@ func (m *minter) wait(place <-chan *flight) *flight {
 		return m.use(f)
 	default:
 	}
-	m.starved.Add(1)
+	m.waiting.Add(1)
+	defer m.waiting.Add(-1)
 	select {
 	case f := <-place:
+		m.starve(f)
 		return m.use(f)
 	case <-m.halt.soft.Done():
+		m.starved.Add(1)
 		return nil
 	}
 }
@@ -236,14 +279,24 @@ func (m *minter) wait(place <-chan *flight) *flight {
 // use counts the use of the flight's lease. A flight whose lease has expired while it waited is minted anew: to send it
 // would blame the server for the wait. It returns nil if the run has to be halted.
 func (m *minter) use(f *flight) *flight {
+	if f.stop != nil {
+		m.halt.end(f.stop)
+	}
+	if f.refused != "" {
+		return f
+	}
 	err := f.lease.Use(f.message.Kind)
 	var stale *provider.LeaseError
 	if errors.As(err, &stale) && stale.Class == provider.ErrorAuthExpired {
 		m.starved.Add(1)
 		number := f.seq
 		f.land(false, nil)
-		if f, err = m.mint(m.halt.soft, number, f.again); err == nil {
+		if f, err = m.renew(number, f.again); err == nil && f.refused == "" {
 			err = f.lease.Use(f.message.Kind)
+		}
+		if stop := stopFor(err); stop != nil {
+			m.halt.end(stop)
+			return nil
 		}
 		if err != nil {
 			if f != nil {

@@ -18,6 +18,8 @@ type pacer struct {
 	halt    *halt
 	// settled counts the results that vegeta has delivered; released minus settled is the number of occupied workers.
 	settled *atomic.Int64
+	// waiting counts workers that wait for a key request: that all are busy then is told as that.
+	waiting *atomic.Int64
 
 	began    time.Time // of the plan; set at the first call, before the first worker gets its tick
 	released atomic.Int64
@@ -41,7 +43,7 @@ func (p *pacer) Pace(_ time.Duration, hits uint64) (time.Duration, bool) {
 		p.stopped = max(time.Since(p.began), 1)
 		return 0, true
 	}
-	if i >= p.warming && p.released.Load()-p.settled.Load() >= p.workers {
+	if i >= p.warming && p.released.Load()-p.settled.Load() >= p.workers && p.waiting.Load() == 0 {
 		p.bound.Add(1)
 	}
 	p.released.Add(1)

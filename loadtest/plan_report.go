@@ -10,7 +10,7 @@ import (
 func (c Config) planned() reports.Plan {
 	p := reports.Plan{
 		Shape: c.Plan.Shape(), RatePerSec: c.Plan.PerSecond(), DurationMS: c.Plan.Duration.Milliseconds(),
-		Requests: c.Plan.Total(), Verify: c.Verify.String(), Workers: c.Workers, KeyRequests: c.KeyRequests,
+		Requests: c.Plan.Total(), Verify: c.Verify.String(), Workers: c.Workers, NewConnections: c.NewConnections, KeyRequests: c.KeyRequests,
 	}
 	if len(c.Plan.Stages) > 0 {
 		p.PeakPerSec = c.Plan.Peak()

@@ -44,6 +44,12 @@ func (r *run) reach() error {
 			return &UnreachableError{Address: d.endpoint.address, Class: transportFailure(err).class, Err: err}
 		}
 	}
+	if r.config.NewConnections {
+		for _, d := range all { // those that showed that somebody answers: the first request must not find one open
+			d.lane.pool.close()
+		}
+		return nil
+	}
 	mix, err := NewMix(weights...)
 	if err != nil {
 		return err

@@ -94,7 +94,7 @@ func (c *recorder) write(usage *reports.Usage, end *reports.JournalEnd) error {
 	// After what was sent: by now it was due.
 	e.At, e.Usage, e.End = time.Since(c.began).Microseconds(), usage, end
 	e.Opened, e.Open = r.traffic.opened.Load(), r.traffic.most.Load()
-	e.Generator = reports.Generator{WorkerBound: r.pacer.bound.Load(), Starved: r.minter.starved.Load(), MintedAhead: r.mintedAhead}
+	e.Generator = reports.Generator{WorkerBound: r.pacer.bound.Load(), Starved: r.minter.starved.Load(), Held: r.sender.held.Load(), MintedAhead: r.mintedAhead}
 	e.Prepared = told(r.pools)
 	if end != nil {
 		e.Generator.VerifySeconds = r.verifying.Seconds()

@@ -124,6 +124,11 @@ func (p *replay) add(e *reports.JournalEntry) error {
 	for _, s := range e.Shares {
 		r.sender.sent.Add(s.Sent)
 		r.sender.sentBy[s.Share].Add(s.Sent)
+		for reason, n := range s.NotSent {
+			r.books.shares[s.Share].refused.addN(r.books.refused.addN(reason, n), n)
+		}
+		r.books.warm.refused += s.WarmNotSent
+		r.books.shares[s.Share].warm.refused += s.WarmNotSent
 		r.books.overflow += s.Overflow
 		r.books.shares[s.Share].overflow += s.Overflow
 		for _, op := range s.Operations {
@@ -258,9 +263,10 @@ func (p *replay) settle() error {
 	r := p.run
 	b, v := r.books, r.verifier
 	sent := r.sender.sent.Load()
-	r.pacer.released.Store(sent)
-	r.pacer.withheld = r.total - sent
-	b.results.Store(sent - r.inFlight())
+	released := sent + b.refused.sum()
+	r.pacer.released.Store(released)
+	r.pacer.withheld = r.total - released
+	b.results.Store(released - r.inFlight())
 	b.queued = b.answered.Load() - b.overflow
 	v.passed.Add(-b.overflow)
 	for i := range b.shares {
@@ -293,6 +299,7 @@ func (p *replay) end() {
 	}
 	r.pacer.bound.Store(p.last.Generator.WorkerBound)
 	r.minter.starved.Store(p.last.Generator.Starved)
+	r.sender.held.Store(p.last.Generator.Held)
 	r.mintedAhead = p.last.Generator.MintedAhead
 	r.verifying = time.Duration(p.last.Generator.VerifySeconds * float64(time.Second))
 }

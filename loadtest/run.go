@@ -83,7 +83,8 @@ type run struct {
 // When ctx ends, nothing more is sent, requests in flight are given a grace to be answered, and the result is complete:
 // NotSent counts the rest as [NotSentInterrupted], and the error is nil. An error comes with a result wherever the run
 // could begin: *[UnreachableError] if no connection could be made, *[MintError] if the source failed, *[NotRenewableError] or
-// *[PrepareError] if there were no licenses to renew. Any other error is of the configuration, or the harness's own.
+// *[PrepareError] if there were no licenses to renew, *[StopError] if the run was not to go on. Any other error is of the
+// configuration, or the harness's own.
 func Run(ctx context.Context, c Config) (*reports.Load, error) {
 	c, mix, err := c.prepare()
 	if err != nil {
@@ -108,7 +109,7 @@ func newRun(ctx context.Context, c Config, mix Mix) *run {
 	r.pools = newPools(c, mix, r.halt)
 	r.minter = newMinter(c, mix, r.total, r.halt)
 	r.traffic = &traffic{}
-	r.lanes = newLanes(c.Shares, c.Workers, r.traffic)
+	r.lanes = newLanes(c, r.traffic)
 	r.slots = newSlots(c.Workers)
 	r.finished = make(chan *flight, c.Workers)
 	r.verifier = newVerifier(c, r.halt.hard.Done())
@@ -117,15 +118,16 @@ func newRun(ctx context.Context, c Config, mix Mix) *run {
 		r.keepLedger(newLedger(c))
 	}
 	r.recorder = newRecorder(r)
-	r.pacer = &pacer{plan: c.Plan, total: r.total, workers: int64(c.Workers), warming: c.warming(), halt: r.halt, settled: &r.books.results}
+	r.pacer = &pacer{plan: c.Plan, total: r.total, workers: int64(c.Workers), warming: c.warming(), halt: r.halt, settled: &r.books.results, waiting: &r.minter.waiting}
 	r.books.export = newExporter(c.Results, c.Plan, r.pacer)
 	r.sender = &sender{
-		shares: c.Shares, slots: r.slots, pacer: r.pacer, timeout: c.Timeout, hard: r.halt.hard, finished: r.finished,
-		sentBy: make([]atomic.Int64, len(c.Shares)),
+		shares: c.Shares, slots: r.slots, pacer: r.pacer, timeout: c.Timeout, halt: r.halt, finished: r.finished,
+		sentBy: make([]atomic.Int64, len(c.Shares)), polite: c.Polite,
 	}
 	for _, l := range r.lanes {
 		r.sender.bases = append(r.sender.bases, l.transport)
 	}
+	r.sender.paces, r.sender.throttles = newPaces(c.Shares, r.minter.planned), newThrottles(c.Shares)
 	return r
 }
 
@@ -139,7 +141,7 @@ func (r *run) keepLedger(l *ledger) {
 func (r *run) do() error {
 	procs := runtime.GOMAXPROCS(0)
 	unprepared := r.prepare()
-	r.minter.start(procs)
+	r.minter.start(max(minMinters, procs))
 	unreachable := r.reach()
 	select {
 	case <-r.minter.ahead:
@@ -152,17 +154,22 @@ func (r *run) do() error {
 	r.attack() // sends nothing if the run is halted by now, and says so
 	r.minter.workers.Wait()
 	r.minter.clear()
-	if unprepared != nil {
+	switch {
+	case unprepared != nil:
 		return unprepared
-	}
-	if r.minter.err != nil {
+	case r.minter.err != nil:
 		return r.minter.err
+	case unreachable != nil:
+		return unreachable
+	case r.halt.cause != nil:
+		return r.halt.cause
 	}
-	return unreachable
+	return nil
 }
 
 // attack lets vegeta send what the pacer releases, until each of its results has been entered.
 func (r *run) attack() {
+	r.minter.begin(time.Now())
 	attacker := vegeta.NewAttacker(
 		vegeta.Client(newClient(r.sender)),
 		vegeta.Workers(uint64(r.config.Workers)),

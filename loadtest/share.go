@@ -20,6 +20,7 @@ type Share struct {
 	Source  Source            // of its key requests; nil where Renewing has them
 	Clock   drm.Clock         // dates the requests; nil: the machine's
 	Network *Network          // nil: the machine's
+	Limit   Limit
 
 	// Renewing makes the share one of renewals, of live sessions that are prepared before the first request is due.
 	Renewing *Renewing
@@ -94,7 +95,8 @@ type lane struct {
 }
 
 // newLanes returns the lane of each share.
-func newLanes(shares []Share, workers int, t *traffic) []*lane {
+func newLanes(c Config, t *traffic) []*lane {
+	shares := c.Shares
 	lanes := make([]*lane, len(shares))
 	known := map[*Network]*lane{}
 	for i, s := range shares {
@@ -105,7 +107,7 @@ func newLanes(shares []Share, workers int, t *traffic) []*lane {
 			}
 			pool := newConnPool(n.Dial, n.TLS)
 			pool.traffic = t
-			known[s.Network] = &lane{pool, newTransport(workers, pool)}
+			known[s.Network] = &lane{pool, newTransport(c, pool)}
 		}
 		lanes[i] = known[s.Network]
 	}

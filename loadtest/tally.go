@@ -31,12 +31,12 @@ func (t tally) addN(class string, n int64) string {
 	return class
 }
 
-// count adds to a class in a map that is made when it is needed.
-func count(m *map[string]int64, class string, n int64) {
+// count adds one to a class in a map that is made when it is needed.
+func count(m *map[string]int64, class string) {
 	if *m == nil {
 		*m = map[string]int64{}
 	}
-	(*m)[class] += n
+	(*m)[class]++
 }
 
 func (t tally) sum() int64 {

@@ -69,7 +69,7 @@ func (t *timeline) record(f *flight, due time.Duration) error {
 	} else {
 		b.Failed++
 		op.failed++
-		count(&b.FailedBy, f.failure.class, 1)
+		count(&b.FailedBy, f.failure.class)
 	}
 	if f.timed() {
 		if err := op.latency.record(f.done - due); err != nil {

@@ -9,11 +9,12 @@ import (
 	"time"
 )
 
-// errNotSent is what vegeta gets for a request that was released when the run was already halted.
-var errNotSent = errors.New("not sent: the run was halted")
+// errNotSent is what vegeta gets for a request that was released and is not to be sent.
+var errNotSent = errors.New("not sent")
 
 // newTransport returns the transport of a network. It knows no proxy, asks for no compression and dials from the pool.
-func newTransport(workers int, pool *connPool) *http.Transport {
+func newTransport(c Config, pool *connPool) *http.Transport {
+	workers := c.Workers
 	return &http.Transport{
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 			return pool.get(ctx, network, endpoint{false, address})
@@ -26,6 +27,7 @@ func newTransport(workers int, pool *connPool) *http.Transport {
 		MaxConnsPerHost:     workers,
 		IdleConnTimeout:     90 * time.Second,
 		DisableCompression:  true,
+		DisableKeepAlives:   c.NewConnections,
 		ReadBufferSize:      8 << 10,
 		WriteBufferSize:     8 << 10,
 	}
@@ -45,15 +47,19 @@ func newClient(rt http.RoundTripper) *http.Client {
 // vegeta would read an endless one to its end, and it sends the built request's own headers, so that neither X-Vegeta-*
 // nor the slot reaches the server.
 type sender struct {
-	bases    []http.RoundTripper // of each share
-	shares   []Share
-	slots    *slots
-	pacer    *pacer
-	timeout  time.Duration
-	hard     context.Context
-	finished chan<- *flight // holds a flight per worker, so that it never blocks
-	sent     atomic.Int64
-	sentBy   []atomic.Int64 // share
+	bases     []http.RoundTripper // of each share
+	shares    []Share
+	slots     *slots
+	pacer     *pacer
+	timeout   time.Duration
+	halt      *halt
+	finished  chan<- *flight // holds a flight per worker, so that it never blocks
+	sent      atomic.Int64
+	sentBy    []atomic.Int64 // share
+	paces     []*pace        // of each share
+	throttles []*throttle    // of each share
+	polite    bool
+	held      atomic.Int64 // requests that their pace held back
 }
 
 // RoundTrip implements http.RoundTripper. The answer that it returns has no body: it went with the flight.
@@ -63,10 +69,10 @@ func (s *sender) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	defer func() { s.finished <- f }()
-	if f.refused {
+	if f.refused != "" || s.refuses(f) {
 		return nil, errNotSent
 	}
-	ctx, cancel := context.WithTimeout(s.hard, s.timeout)
+	ctx, cancel := context.WithTimeout(s.halt.hard, s.timeout)
 	defer cancel()
 	r = r.WithContext(ctx)
 	r.Header = f.request.Header
@@ -84,6 +90,7 @@ func (s *sender) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	counted := &readCounter{ReadCloser: response.Body}
 	response.Body = counted
+	s.throttles[f.share].note(response.StatusCode, response.Header, time.Since(s.pacer.began), s.polite)
 	body, err := profile.ReadBody(response)
 	f.done = time.Since(s.pacer.began)
 	f.status, f.in = response.StatusCode, counted.n

@@ -2,6 +2,8 @@ package loadtest
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"keyflow/reports"
 )
@@ -40,6 +42,11 @@ func Verdict(l *reports.Load, asked bool, interrupted string) reports.Verdict {
 	}
 	if l.Plan.KeyRequests.Replay != nil {
 		v.Summary += "; captured requests were replayed: " + reports.ReplayCaveat
+	}
+	if interrupted == "" {
+		for _, reason := range slices.Sorted(maps.Keys(a.NotSent)) {
+			v.Summary += fmt.Sprintf("; %d not sent: %s", a.NotSent[reason], reason)
+		}
 	}
 	if l.Generator.Limited {
 		v.Summary += "; keyflow itself was the limit: " + l.Generator.Why

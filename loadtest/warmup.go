@@ -23,7 +23,7 @@ func newWarmBook() warmBook { return warmBook{classes: tally{}} }
 
 // record enters a flight of the warm-up.
 func (w *warmBook) record(f *flight) {
-	if f.refused {
+	if f.refused != "" {
 		w.refused++
 		return
 	}

@@ -58,10 +58,13 @@ type JournalEntry struct {
 
 // JournalShare is what happened to the requests of a share.
 type JournalShare struct {
-	Share      int                `json:"share"` // index in the head
-	Sent       int64              `json:"sent,omitempty"`
-	Overflow   int64              `json:"overflow,omitempty"` // unverified answers that found the verification queue full
-	Operations []JournalOperation `json:"operations,omitempty"`
+	Share int   `json:"share"` // index in the head
+	Sent  int64 `json:"sent,omitempty"`
+	// NotSent are requests that were due and not sent, by reason; WarmNotSent are those of them that belong to the warm-up.
+	NotSent     map[string]int64   `json:"not_sent,omitempty"`
+	WarmNotSent int64              `json:"warm_not_sent,omitempty"`
+	Overflow    int64              `json:"overflow,omitempty"` // unverified answers that found the verification queue full
+	Operations  []JournalOperation `json:"operations,omitempty"`
 }
 
 // JournalOperation is what happened to the requests of one kind. Histograms are in the lossless V2 encoding.

@@ -196,6 +196,7 @@ func (m *markdown) load(l *Load) {
 			m.latencies(op, mdLine(s.subject()), mdLine(op.Name))
 		}
 	}
+	m.circumstances(l)
 	m.samples(l)
 }
 

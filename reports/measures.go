@@ -139,12 +139,21 @@ func generatorFacts(g Generator) []fact {
 		fact{"Limited by keyflow", limited},
 		fact{"Worker bound hits", count(g.WorkerBound)},
 		fact{"Starved of messages", count(g.Starved)},
+		fact{"Held back by the owner's limits", unlessZero(g.Held)},
 		fact{"Minted ahead", count(g.MintedAhead)},
 		fact{"CPU time", micros(g.CPUSeconds * 1e6)},
 		fact{"GC pauses", pauses},
 		fact{"Largest heap", bytesIEC(g.MaxHeapBytes)},
 		fact{"Verification after the last answer", micros(g.VerifySeconds * 1e6)},
 	)
+}
+
+// unlessZero is a number that is worth a line only if there is one.
+func unlessZero(n int64) string {
+	if n == 0 {
+		return ""
+	}
+	return count(n)
 }
 
 // known leaves out facts that nobody stated.

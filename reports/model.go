@@ -156,6 +156,8 @@ type Load struct {
 	Operations []Operation `json:"operations"`
 	Seconds    []Second    `json:"seconds"`
 	SLOs       []SLO       `json:"slos,omitempty"`
+	Throttled  *Throttled  `json:"throttled,omitempty"` // nil: no server said that it is asked too much
+	Tokens     *Tokens     `json:"tokens,omitempty"`    // nil: none came from a service
 	Generator  Generator   `json:"generator"`
 	Samples    []Sample    `json:"samples,omitempty"` // of failed and wrong answers, a bounded number per class
 	Traffic    Traffic     `json:"traffic,omitzero"`
@@ -171,9 +173,11 @@ type Plan struct {
 	PeakPerSec float64 `json:"peak_per_s,omitempty"` // the highest, where the rate changes
 	DurationMS int64   `json:"duration_ms"`
 	Requests   int64   `json:"requests"`
-	Verify     string  `json:"verify"` // all, none, or a percentage
-	Workers    int     `json:"workers"`
-	Stages     []Stage `json:"stages,omitempty"` // where the rate changes; their requests add up
+	Verify     string  `json:"verify"`  // all, none, or a percentage
+	Workers    int     `json:"workers"` // connections, and requests in flight at most
+	// NewConnections says that each request had a connection of its own, and that latency includes the time to open it.
+	NewConnections bool    `json:"new_connections,omitempty"`
+	Stages         []Stage `json:"stages,omitempty"` // where the rate changes; their requests add up
 
 	KeyRequests KeyRequests `json:"key_requests,omitzero"`
 }
@@ -341,7 +345,8 @@ type Generator struct {
 	Limited       bool    `json:"limited"`
 	Why           string  `json:"why,omitempty"`
 	WorkerBound   int64   `json:"worker_bound_hits"`
-	Starved       int64   `json:"starved"` // requests that had to wait for a minted message
+	Starved       int64   `json:"starved"`        // requests that had to wait for a minted message
+	Held          int64   `json:"held,omitempty"` // requests that waited for what the service's owner allows
 	MintedAhead   int     `json:"minted_ahead"`
 	CPUSeconds    float64 `json:"cpu_s"`
 	GCPauses      int     `json:"gc_pauses"`

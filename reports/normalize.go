@@ -59,6 +59,8 @@ func (l *Load) normalize() {
 	for _, s := range l.Shares {
 		countsOnly(s.Operations)
 	}
+	l.Throttled.normalize()
+	l.Tokens.normalize()
 	l.Seconds = []Second{}
 	if l.Prepared != nil { // how many sessions follows from the machine's processors, and how many were replaced from its speed
 		l.Prepared = &Prepared{}

@@ -49,11 +49,19 @@ func planFacts(l *Load) []fact {
 		fact{"Duration", micros(float64(p.DurationMS) * 1000)},
 		fact{"Requests", count(p.Requests)},
 		fact{"Verify", p.Verify},
-		fact{"Workers", count(p.Workers)},
+		fact{"Connections", p.connections()},
 		fact{"Key requests", p.KeyRequests.String()},
 		fact{"Stages", strings.Join(p.stageTexts(), "; ")},
 		fact{"Warm-up", l.WarmUp.text()},
 	)
+}
+
+// connections tells how many there were, and whether they were kept open.
+func (p Plan) connections() string {
+	if p.NewConnections {
+		return "a new one for each request, " + count(p.Workers) + " requests in flight at most; latency includes opening it"
+	}
+	return count(p.Workers) + ", kept open; as many requests in flight at most"
 }
 
 // balances returns the equations of the accounting, and that of warm-up and operations if there was a warm-up.

@@ -203,6 +203,8 @@ func loadMissedReport() *Report {
 	})
 	l.Usage = usage(40)
 	l.JournalLost = &JournalLost{At: 417, Why: "write journal: no space left on device"}
+	l.Tokens = &Tokens{Taken: 14, Renewed: 13, Failed: 9, Outages: []Outage{{AtMS: 21_000, MS: 10_040, Class: "connection-refused"}}}
+	l.Throttled = &Throttled{Answers: 17, RetryAfter: 5, LongestMS: 120_000, Polite: true, Pauses: 2, PausedMS: 61_500}
 	l.Samples = []Sample{
 		{Class: "wrong-request-id", Seq: 10412, Expected: "request id 9f1c…", Seen: "request id 77ab…"},
 		{Class: "timeout", Seq: 20001, Seen: "no answer within 5 s"},

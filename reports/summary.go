@@ -200,6 +200,7 @@ func (s *summary) load(l *Load) {
 	s.accounting(l)
 	s.shares(l)
 	s.latencies(l.Operations)
+	s.circumstances(l)
 	s.objectives(l.SLOs)
 	if len(l.Samples) == 0 {
 		return

@@ -37,6 +37,9 @@ type targetFlags struct {
 	out       string
 	seed      int64
 	json      bool
+
+	// margin is how long a shared token is to live when it is used; see provider.Environment.
+	margin time.Duration
 }
 
 func (f *targetFlags) register(c *cobra.Command, command string) {

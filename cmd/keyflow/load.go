@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"net/url"
-	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -22,10 +19,13 @@ import (
 type loadFlags struct {
 	targetFlags
 	planFlags
+	transportFlags
 	verify     string
 	slos       []string
 	timeout    time.Duration
 	allowHosts []string
+	owned      bool
+	dryRun     bool
 	mix        []string
 	results    string
 	parts      mixFlags
@@ -68,8 +68,12 @@ answers are judged in full if the device that made them is at hand, else by thei
 While it runs, it is streamed to DIR.journal beside the DIR of its report: if the process is killed, keyflow report render
 makes a report of that.
 
-Hosts other than this machine must be named with --allow-host. Without --profile and --system it is the embedded Widevine fake,
-with --mix the embedded fakes of both systems.
+Tokens that requests share are renewed ahead of their end. While a token service is down, what is due is not sent, for the
+reason no-token: neither the license server nor keyflow is blamed for it. After 30 s without a token the run ends.
+
+Hosts other than this machine must be named with --allow-host or in the profile's limits.hosts; limits and --budget end a run
+that would go beyond them. What is sent where is told before the first request; --dry-run tells it and sends nothing.
+Without --profile and --system it is the embedded Widevine fake, with --mix the embedded fakes of both systems.
 
 Exit codes: 0 all objectives kept, 2 usage, 3 keyflow's own error, 4 the server cannot be reached, 5 incomplete,
 7 an objective was missed; wrong==0 and errors==0 are always objectives unless --slo names them, of all requests.`,
@@ -86,6 +90,8 @@ Exit codes: 0 all objectives kept, 2 usage, 3 keyflow's own error, 4 the server 
   keyflow load --profile DIR/plain-widevine.yaml --authority DIR --asset FOLDER
   keyflow load --corpus FILE --profile DIR/plain-widevine.yaml --authority DIR --rate 500/s --duration 1m
   keyflow load --request FILE --profile PROFILE --rate 5/s
+  keyflow load --rate 50/s --keep-alive=false
+  keyflow load --profile FILE --authority DIR --allow-host license.example --rate 20/s --dry-run
   keyflow load --profile expressplay-widevine-test --stand-in`,
 		RunE: func(c *cobra.Command, _ []string) error { return a.load(c.Context(), f) },
 	}
@@ -95,13 +101,16 @@ Exit codes: 0 all objectives kept, 2 usage, 3 keyflow's own error, 4 the server 
 	s.StringVar(&f.verify, "verify", "all", "share of the answers to verify in full: all, none or `N%`")
 	s.StringArrayVar(&f.slos, "slo", nil, "objective `EXPR` such as 'p99<250ms', 'license.p99<250ms each 10s', 'errors<0.1%', 'rate>=95%'; repeat for several")
 	s.DurationVar(&f.timeout, "timeout", loadtest.DefaultTimeout, "for one request")
+	f.transportFlags.register(s)
 	s.StringArrayVar(&f.mix, "mix", nil, "shares of the requests by `NAME=WEIGHT,...`, the names of profiles or their systems (default: equal shares of the profiles)")
 	s.StringVar(&f.corpus, "corpus", "", "draw the key requests from a `FILE` that keyflow mint wrote")
 	s.StringArrayVar(&f.requests, "request", nil, "replay the captured key request in this `FILE`, as bytes or in base64; repeat for several")
 	s.IntVar(&f.devices, "devices", 0, "`N` devices take turns at making the key requests to the embedded fakes or the stand-in; a server that remembers certificates is faster with few (default 2)")
 	s.StringVar(&f.results, "vegeta-results", "", "write a record of each request to this `FILE`, due times and all, for vegeta report, plot and encode")
 	f.parts.register(c)
-	s.StringArrayVar(&f.allowHosts, "allow-host", nil, "`HOST` that you may put load on; this machine always is")
+	s.StringArrayVar(&f.allowHosts, "allow-host", nil, "`HOST` that you may put load on; this machine always is, and so are those in a profile's limits.hosts")
+	s.BoolVar(&f.owned, "i-own-this-service", false, "the service is yours, or you may put load on it, though its profile says prod_ack: it is shared or in production")
+	s.BoolVar(&f.dryRun, "dry-run", false, "tell what would be sent where, and send nothing")
 	return c
 }
 
@@ -110,6 +119,7 @@ func (a *app) load(ctx context.Context, f *loadFlags) error {
 	if err != nil {
 		return err
 	}
+	f.margin = config.Lead()
 	if err := f.parts.read(config.Verify); err != nil {
 		return err
 	}
@@ -140,7 +150,7 @@ func (a *app) load(ctx context.Context, f *loadFlags) error {
 	if err := f.allowed(streams, config.Plan); err != nil {
 		return err
 	}
-	if err := s.aim(f.platform, from, leaves, config); err != nil {
+	if err := s.aim(f, from, leaves, config); err != nil {
 		return err
 	}
 	if err := config.CheckObjectives(); err != nil {
@@ -152,13 +162,17 @@ func (a *app) load(ctx context.Context, f *loadFlags) error {
 	if err := f.ready(); err != nil {
 		return err
 	}
+	progress := a.loadProgress(f.json)
+	if f.dryRun {
+		progress.tell(s, leaves, config, f.terms(streams, config))
+		return nil
+	}
 	out, err := a.stream(f, s, config)
 	if err != nil {
 		return err
 	}
-	progress := a.loadProgress(f.json)
 	config.Progress = progress.update
-	progress.start(s, leaves, config)
+	progress.start(s, leaves, config, f.terms(streams, config))
 	load, err := loadtest.Run(ctx, *config)
 	progress.stop()
 	return a.end(out, a.finishLoad(ctx, f, s, streams, load, err))
@@ -175,6 +189,9 @@ func (f *loadFlags) config() (*loadtest.Config, error) {
 		return nil, usage(err, "for example --verify 5%")
 	}
 	c := &loadtest.Config{Plan: plan, WarmUp: f.warmUp, Verify: verify, Timeout: f.timeout}
+	if err := f.transportFlags.set(c); err != nil {
+		return nil, err
+	}
 	if f.timeout <= 0 {
 		return nil, usage(fmt.Errorf("--timeout %v is not positive", f.timeout), "for example --timeout 10s")
 	}
@@ -208,76 +225,13 @@ func (s *setting) keep(streams []*stream, plan loadtest.Plan) error {
 	return nil
 }
 
-// allowed refuses load that the user may not want: on a host that he has not named, beyond the limits that its owner has set,
-// or with more tokens than he is ready to pay for. A profile's limits are for its own share. A stand-in is this machine and
-// costs nothing.
-func (f *loadFlags) allowed(streams []*stream, plan loadtest.Plan) error {
-	var sum, billed int64
-	for _, st := range streams {
-		sum += st.weight
-	}
-	for _, st := range streams {
-		if st.targets[0].Platform == nil && f.corpus == "" && f.requests == nil {
-			return usage(errors.New("load needs a platform that makes key requests"), "give --authority DIR of a keyflow fake, or --stand-in")
-		}
-		if st.targets[0].Kind != suites.Server {
-			continue
-		}
-		for _, host := range f.unnamed(st.profile) {
-			return usage(fmt.Errorf("no load on %s: it is not this machine", host), "if the service is yours and you may put load on it: --allow-host "+host)
-		}
-		if err := st.within(plan.Peak() * float64(st.weight) / float64(sum)); err != nil {
-			return err
-		}
-		if st.profile.Billed() {
-			billed += st.leases
-		}
-	}
-	if billed > int64(f.budget) {
-		return usage(fmt.Errorf("the plan has %d requests that each need a token that costs money", billed), fmt.Sprintf("--budget %d if you are ready to pay for them, or --stand-in", billed))
-	}
-	return nil
-}
-
-// within refuses a share that goes beyond the limits of its profile; rate is in requests per second.
-func (st *stream) within(rate float64) error {
-	l := st.profile.Limits
-	switch {
-	case l.MaxRPS > 0 && rate > float64(l.MaxRPS):
-		return usage(fmt.Errorf("%s would get %.4g requests a second, its limits.max_rps allows %d", st.profile.ID, rate, l.MaxRPS),
-			"a lower rate or a smaller share, or change the profile if its owner allows more")
-	case l.MaxRequests > 0 && st.planned > int64(l.MaxRequests):
-		return usage(fmt.Errorf("the plan has %d requests for %s, its limits.max_requests allows %d", st.planned, st.profile.ID, l.MaxRequests),
-			"a lower rate, a shorter duration or a smaller share")
-	}
-	return nil
-}
-
-// unnamed returns the hosts of a profile that are neither this machine nor named with --allow-host. A license host that only
-// a token names is not known: the user has to name the token service.
-func (f *loadFlags) unnamed(p *provider.Profile) []string {
-	var hosts []string
-	for _, origin := range p.Origins() {
-		u, err := url.Parse(origin)
-		if err != nil {
-			continue // it was parsed before
-		}
-		host := u.Hostname()
-		ip := net.ParseIP(host)
-		if host != "localhost" && (ip == nil || !ip.IsLoopback()) && !slices.Contains(f.allowHosts, host) {
-			hosts = append(hosts, host)
-		}
-	}
-	return hosts
-}
-
 // aim fills in what is sent where and how answers are judged.
-func (s *setting) aim(platform string, from supply, streams []*stream, c *loadtest.Config) error {
+func (s *setting) aim(f *loadFlags, from supply, streams []*stream, c *loadtest.Config) error {
 	c.Seed, c.Expect, c.KeyRequests = s.seed, map[drm.KID]drm.Fingerprint{}, from.report()
 	judges := map[judged]device{}
 	for _, st := range streams {
 		first := st.targets[0]
-		_, platforms := s.devices(platform, st.profile.DRM, first.Clock)
+		_, platforms := s.devices(f.platform, st.profile.DRM, first.Clock)
 		for _, p := range platforms {
 			judges[judged{st.profile.DRM, p.Device()}] = p
 		}
@@ -285,6 +239,7 @@ func (s *setting) aim(platform string, from supply, streams []*stream, c *loadte
 		if err != nil {
 			return err
 		}
+		share.Limit = s.limit(st, f)
 		c.Shares = append(c.Shares, share)
 		for _, t := range st.targets {
 			for _, track := range t.Asset.Tracks {
@@ -358,6 +313,10 @@ func (a *app) finishLoad(ctx context.Context, f *loadFlags, s *setting, streams 
 	if none := notRenewable(err); none != nil {
 		return none
 	}
+	var elsewhere *hostError
+	if load.Accounting.Sent == 0 && errors.As(err, &elsewhere) {
+		return elsewhere.usage()
+	}
 	tellCounted(streams, load)
 	r := s.report("load", f.faults)
 	r.Run.Interrupted = interrupted(ctx, err)
@@ -366,7 +325,9 @@ func (a *app) finishLoad(ctx context.Context, f *loadFlags, s *setting, streams 
 	r.Verdict = loadtest.Verdict(load, len(f.slos) > 0, r.Run.Interrupted)
 	var unreachable *loadtest.UnreachableError
 	var unprepared *loadtest.PrepareError
+	var stopped *loadtest.StopError
 	switch {
+	case errors.As(err, &stopped): // told as an interruption, and an error of nobody
 	case errors.As(err, &unprepared):
 		r.Verdict.Exit = reports.WorstExit(r.Verdict.Exit, unpreparedExit(unprepared))
 		r.Verdict.State = reports.Incomplete

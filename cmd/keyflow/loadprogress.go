@@ -35,7 +35,21 @@ func (a *app) loadProgress(json bool) *loadProgress {
 // lineEvery is how often a pipe gets a line.
 const lineEvery = 2 * time.Second
 
-func (p *loadProgress) start(s *setting, streams []*stream, c *loadtest.Config) {
+// start tells what is about to be sent, and shows the bar.
+func (p *loadProgress) start(s *setting, streams []*stream, c *loadtest.Config, terms []string) {
+	p.tell(s, streams, c, terms)
+	if p.bars == nil {
+		return
+	}
+	p.bar = p.bars.AddBar(c.Plan.Total(),
+		mpb.PrependDecorators(decor.Any(func(decor.Statistics) string { return fmt.Sprintf("%-9s ", p.now.Phase) })),
+		mpb.AppendDecorators(decor.CountersNoUnit("%d/%d"), decor.Any(func(decor.Statistics) string {
+			return fmt.Sprintf("  failed %d  wrong %d", p.now.Failed, p.now.Wrong)
+		})))
+}
+
+// tell tells what is about to be sent, and on which terms.
+func (p *loadProgress) tell(s *setting, streams []*stream, c *loadtest.Config, terms []string) {
 	if n := profilesOf(streams); n == 1 {
 		fmt.Fprintf(p.w, "keyflow %s: load on %s\n", version(), streams[0].profile.Request.URL)
 	} else {
@@ -59,15 +73,10 @@ func (p *loadProgress) start(s *setting, streams []*stream, c *loadtest.Config) 
 	if c.KeyRequests.Source != reports.Fresh {
 		fmt.Fprintf(p.w, "key requests: %s\n", c.KeyRequests)
 	}
-	fmt.Fprintln(p.w)
-	if p.bars == nil {
-		return
+	for _, line := range terms {
+		fmt.Fprintf(p.w, "  %s\n", line)
 	}
-	p.bar = p.bars.AddBar(c.Plan.Total(),
-		mpb.PrependDecorators(decor.Any(func(decor.Statistics) string { return fmt.Sprintf("%-9s ", p.now.Phase) })),
-		mpb.AppendDecorators(decor.CountersNoUnit("%d/%d"), decor.Any(func(decor.Statistics) string {
-			return fmt.Sprintf("  failed %d  wrong %d", p.now.Failed, p.now.Wrong)
-		})))
+	fmt.Fprintln(p.w)
 }
 
 func (p *loadProgress) update(now loadtest.Progress) {

@@ -28,6 +28,7 @@ type party struct {
 	fake    *fakes.Server // nil: a real server
 	dial    suites.Dial   // nil: the network
 	tls     *tls.Config   // nil: the system's roots
+	polite  *suites.Politeness
 }
 
 // parties opens the profiles and gives each its server: the real one, a stand-in, or the embedded fakes if there is no
@@ -125,12 +126,12 @@ func (f *targetFlags) bindServer(s *setting, p *provider.Profile) (party, error)
 	if bound.Address() != "" && !bound.Secure() && !f.insecure {
 		return party{}, fmt.Errorf("%s: request.url is plain http beyond this machine; --insecure allows it", p.Origin)
 	}
-	return party{profile: bound, kind: suites.Server, client: polite.Client(suites.ProfileClient(p, nil, config)), clock: s.clock, tls: config}, nil
+	return party{profile: bound, kind: suites.Server, client: polite.Client(suites.ProfileClient(p, nil, config)), clock: s.clock, tls: config, polite: polite}, nil
 }
 
 // environment is what every profile of the run is bound to.
 func (f *targetFlags) environment(s *setting) provider.Environment {
-	return provider.Environment{Vault: s.vault, Vars: f.vars, RunID: strconv.FormatInt(s.seed, 36), Insecure: f.insecure, AllowExec: f.allowExec, Taken: s.taken}
+	return provider.Environment{Vault: s.vault, Vars: f.vars, RunID: strconv.FormatInt(s.seed, 36), Margin: f.margin, Insecure: f.insecure, AllowExec: f.allowExec, Taken: s.taken}
 }
 
 // standInFor starts the fakes behind the host names of a profile. Variables without a value get one that fits; budget and

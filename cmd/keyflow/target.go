@@ -22,9 +22,10 @@ import (
 type setting struct {
 	targets   []*suites.Target
 	authority *fakes.Authority
-	identity  identity                            // of --identity
-	fakes     map[*provider.Profile]*fakes.Server // behind each profile; none for a real server
-	stops     []func() error                      // of the fakes
+	identity  identity                                 // of --identity
+	fakes     map[*provider.Profile]*fakes.Server      // behind each profile; none for a real server
+	polite    map[*provider.Profile]*suites.Politeness // of a real server's token and license requests
+	stops     []func() error                           // of the fakes
 	budget    *provider.Budget
 	vault     *secret.Vault
 	clock     drm.Clock                                         // of the machine
@@ -42,7 +43,7 @@ func (s *setting) close() {
 
 // begin reads assets, authority and identity. All errors are of usage or configuration.
 func (f *targetFlags) begin() (*setting, []*suites.Asset, error) {
-	s := &setting{vault: secret.NewVault(), budget: provider.NewBudget(f.budget), clock: drm.SystemClock, seed: f.seed, started: time.Now(), fakes: map[*provider.Profile]*fakes.Server{}}
+	s := &setting{vault: secret.NewVault(), budget: provider.NewBudget(f.budget), clock: drm.SystemClock, seed: f.seed, started: time.Now(), fakes: map[*provider.Profile]*fakes.Server{}, polite: map[*provider.Profile]*suites.Politeness{}}
 	if s.seed == 0 {
 		s.seed = int64(rand.Uint32()) //nolint:gosec // a seed of order and faults, no secret
 	}
@@ -144,6 +145,7 @@ func (s *setting) addTargets(f *targetFlags, parties []party, assets []*suites.A
 				Kind: p.kind, Profile: p.profile, Variant: p.profile.Variant, Asset: a, PlatformKind: kind,
 				Client: p.client, Dial: p.dial, TLS: p.tls, Clock: p.clock, Vault: s.vault, Patience: patience, Slow: f.slow, Soak: f.soak,
 			}
+			s.polite[p.profile] = p.polite
 			if p.fake != nil {
 				s.fakes[p.profile] = p.fake
 				t.Advance = p.fake.Clock().Advance
