@@ -11,6 +11,7 @@ import (
 type books struct {
 	plan     Plan
 	verify   Verify
+	evidence bool // an answer may turn out to be wrong, and is to be shown then
 	verifier *verifier
 	warming  int64 // requests of the warm-up
 
@@ -48,7 +49,7 @@ type shareBook struct {
 
 func newBooks(c Config, v *verifier) *books {
 	b := &books{
-		plan: c.Plan, verify: c.Verify, verifier: v, warming: c.warming(),
+		plan: c.Plan, verify: c.Verify, evidence: c.Evidence != nil, verifier: v, warming: c.warming(),
 		classes: tally{}, refused: tally{}, samples: newSamples(c.Shares), operations: operations{}, warm: newWarmBook(), timeline: timeline{plan: c.Plan},
 	}
 	for range c.Shares {
@@ -98,16 +99,19 @@ func (b *books) record(f *flight) {
 	b.note(b.timeline.record(f, due))
 	b.note(b.ledger.enter(f, due))
 	b.export.offer(f, due)
-	f.request = nil
 	if class := f.failure.class; class != "" {
 		f.land(true, nil)
 		b.failed.Add(1)
-		b.samples.add(class, f.share, b.plan.Number(f.seq), f.failure.expected, f.failure.seen)
+		b.samples.add(class, f.share, b.plan.Number(f.seq), f.failure.expected, f.failure.seen, f)
+		f.release()
 		share.classes.add(class)
 		return
 	}
 	b.answered.Add(1)
 	share.answered++
+	if !b.evidence {
+		f.release()
+	}
 	switch {
 	case b.verify == VerifyNone:
 		b.skipped++

@@ -130,7 +130,7 @@ func TestTallyIsBounded(t *testing.T) {
 	counts, kept := tally{}, newSamples(nil)
 	for i := range 10_000 {
 		class := counts.add(fmt.Sprintf("dial 127.0.0.1:%d", i))
-		kept.add(class, 0, int64(i), "", "")
+		kept.add(class, 0, int64(i), "", "", nil)
 	}
 	if len(counts) > maxClasses+1 || counts.sum() != 10_000 || counts[classOther] != 10_000-maxClasses {
 		t.Errorf("%d classes, %d counted, %d of them other", len(counts), counts.sum(), counts[classOther])

@@ -77,6 +77,10 @@ type Config struct {
 	// See [Results].
 	Results *Results
 
+	// Evidence takes the exchange behind a sample of a failed or wrong answer: at most three of each class in each share, and 256 of a
+	// run. It is called by several goroutines, never where requests wait. Nil: none is kept.
+	Evidence func(Evidence)
+
 	// Progress is called at most four times a second, and once at the end, by one goroutine.
 	Progress func(Progress)
 }

@@ -31,6 +31,7 @@ type flight struct {
 	denied  bool          // the profile recognised the refusal of a bad request: that is its answer
 	unasked bool          // answered, but nobody is to judge it: it is only settled
 	failure failure       // zero if it was answered
+	reply   *reply        // for evidence; nil if none is wanted, or no answer came
 }
 
 // failure says why a flight has no answer.
@@ -45,7 +46,7 @@ const flightOverhead = 1 << 10
 
 // size returns the memory that the flight holds, in bytes.
 func (f *flight) size() int64 {
-	return int64(len(f.message.Body)+len(f.answer)) + flightOverhead
+	return int64(len(f.message.Body)+len(f.answer)) + flightOverhead + f.extra()
 }
 
 // slots hands flights from the targeter, which vegeta calls without a sequence number, to the round tripper, which sees

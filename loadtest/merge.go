@@ -212,6 +212,7 @@ func (m *merger) account(l *reports.Load) {
 			}
 		}
 		if n < maxSamplesPerClass {
+			s.Transcript = "" // it stays with the report that it is from
 			m.load.Samples = append(m.load.Samples, s)
 		}
 	}

@@ -142,7 +142,7 @@ func (p *replay) add(e *reports.JournalEntry) error {
 	}
 	for _, s := range e.Samples {
 		share := max(slices.IndexFunc(r.config.Shares, func(x Share) bool { return x.Profile.ID == s.Profile && x.label() == s.Operation && x.Asset == s.Asset }), 0)
-		r.books.samples.add(s.Class, share, s.Seq, s.Expected, s.Seen)
+		r.books.samples.add(s.Class, share, s.Seq, s.Expected, s.Seen, nil)
 	}
 	return nil
 }

@@ -117,12 +117,14 @@ func newRun(ctx context.Context, c Config, mix Mix) *run {
 	if c.Journal != nil {
 		r.keepLedger(newLedger(c))
 	}
+	r.books.samples.witness = newWitness(c.Evidence)
+	r.verifier.samples.witness = r.books.samples.witness
 	r.recorder = newRecorder(r)
 	r.pacer = &pacer{plan: c.Plan, total: r.total, workers: int64(c.Workers), warming: c.warming(), halt: r.halt, settled: &r.books.results, waiting: &r.minter.waiting}
 	r.books.export = newExporter(c.Results, c.Plan, r.pacer)
 	r.sender = &sender{
 		shares: c.Shares, slots: r.slots, pacer: r.pacer, timeout: c.Timeout, halt: r.halt, finished: r.finished,
-		sentBy: make([]atomic.Int64, len(c.Shares)), polite: c.Polite,
+		sentBy: make([]atomic.Int64, len(c.Shares)), polite: c.Polite, evidence: c.Evidence != nil,
 	}
 	for _, l := range r.lanes {
 		r.sender.bases = append(r.sender.bases, l.transport)

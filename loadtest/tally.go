@@ -49,9 +49,10 @@ func (t tally) sum() int64 {
 
 // samples keeps the first few examples of each class in each share.
 type samples struct {
-	shares []Share // of a mix; none: there is only one
-	ledger *ledger // is told of each
-	kept   map[sampleKey][]reports.Sample
+	shares  []Share // of a mix; none: there is only one
+	ledger  *ledger // is told of each
+	witness *witness
+	kept    map[sampleKey][]reports.Sample
 }
 
 type sampleKey struct {
@@ -67,7 +68,8 @@ func newSamples(shares []Share) samples {
 	return s
 }
 
-func (s samples) add(class string, share int, seq int64, expected, seen string) {
+// add keeps an example; f is the flight that it is of, nil if that is not there any more.
+func (s samples) add(class string, share int, seq int64, expected, seen string, f *flight) {
 	key := sampleKey{class, share}
 	if len(s.kept[key]) >= maxSamplesPerClass {
 		return
@@ -77,8 +79,9 @@ func (s samples) add(class string, share int, seq int64, expected, seen string) 
 		of := &s.shares[share]
 		sample.Profile, sample.Operation, sample.Asset = of.Profile.ID, of.label(), of.Asset
 	}
+	s.ledger.sample(sample) // without evidence: that is written with the report
+	s.witness.testify(f, &sample)
 	s.kept[key] = append(s.kept[key], sample)
-	s.ledger.sample(sample)
 }
 
 // list returns the samples in the order of classes and sequence numbers.

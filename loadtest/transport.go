@@ -59,6 +59,7 @@ type sender struct {
 	paces     []*pace        // of each share
 	throttles []*throttle    // of each share
 	polite    bool
+	evidence  bool         // answers may become evidence
 	held      atomic.Int64 // requests that their pace held back
 }
 
@@ -102,6 +103,9 @@ func (s *sender) RoundTrip(r *http.Request) (*http.Response, error) {
 		f.answer, f.denied, f.failure = readBad(profile, f.message.Kind, response.StatusCode, response.Header, body)
 	} else {
 		f.answer, f.failure = read(profile, f.message.Kind, response.StatusCode, response.Header, body)
+	}
+	if s.evidence {
+		f.keep(response, body)
 	}
 	response.Body = http.NoBody
 	return response, nil

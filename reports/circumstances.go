@@ -123,3 +123,15 @@ func (m *markdown) circumstances(l *Load) {
 		}
 	}
 }
+
+// renameTranscript lets the samples of a run point at a transcript by another name.
+func (l *Load) renameTranscript(old, renamed string) {
+	if l == nil {
+		return
+	}
+	for i := range l.Samples {
+		if l.Samples[i].Transcript == old {
+			l.Samples[i].Transcript = renamed
+		}
+	}
+}

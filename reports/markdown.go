@@ -248,9 +248,17 @@ func (m *markdown) samples(l *Load) {
 		return
 	}
 	m.line("\n### Samples of bad answers")
-	m.head("Class", ">Request", "Expected", "Seen")
+	head, shown := []string{"Class", ">Request", "Expected", "Seen"}, slices.ContainsFunc(l.Samples, func(s Sample) bool { return s.Transcript != "" })
+	if shown {
+		head = append(head, "Transcript")
+	}
+	m.head(head...)
 	for _, s := range l.Samples {
-		m.row(mdLine(s.what()), count(s.Seq), md(s.Expected), md(s.Seen))
+		row := []string{mdLine(s.what()), count(s.Seq), md(s.Expected), md(s.Seen)}
+		if shown {
+			row = append(row, mdLine(s.Transcript))
+		}
+		m.row(row...)
 	}
 }
 

@@ -398,4 +398,6 @@ type Sample struct {
 	Seq       int64  `json:"seq"`
 	Expected  string `json:"expected,omitempty"`
 	Seen      string `json:"seen"`
+	// Transcript is the path of the exchange, relative to the report; "" if it was not kept.
+	Transcript string `json:"transcript,omitempty"`
 }

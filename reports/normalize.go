@@ -78,7 +78,7 @@ func (l *Load) normalize() {
 	}
 	// Which of many equal failures were kept as examples, and their number in the run, is chance.
 	for i := range l.Samples {
-		l.Samples[i].Seq = 0
+		l.Samples[i].Seq, l.Samples[i].Transcript = 0, ""
 	}
 	slices.SortFunc(l.Samples, func(a, b Sample) int {
 		return cmp.Or(strings.Compare(a.Class, b.Class), strings.Compare(a.whose(), b.whose()), strings.Compare(a.Expected, b.Expected), strings.Compare(a.Seen, b.Seen))

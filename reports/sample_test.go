@@ -206,7 +206,7 @@ func loadMissedReport() *Report {
 	l.Tokens = &Tokens{Taken: 14, Renewed: 13, Failed: 9, Outages: []Outage{{AtMS: 21_000, MS: 10_040, Class: "connection-refused"}}}
 	l.Throttled = &Throttled{Answers: 17, RetryAfter: 5, LongestMS: 120_000, Polite: true, Pauses: 2, PausedMS: 61_500}
 	l.Samples = []Sample{
-		{Class: "wrong-request-id", Seq: 10412, Expected: "request id 9f1c…", Seen: "request id 77ab…"},
+		{Class: "wrong-request-id", Seq: 10412, Expected: "request id 9f1c…", Seen: "request id 77ab…", Transcript: "transcripts/load-wrong-request-id-10412.txt"},
 		{Class: "timeout", Seq: 20001, Seen: "no answer within 5 s"},
 	}
 	r.Run.Interrupted = "interrupt signal after 10 min"

@@ -210,6 +210,7 @@ func (s *summary) load(l *Load) {
 		s.line(fmt.Sprintf("  %s (request %s)", oneLine(x.what()), count(x.Seq)))
 		s.field(4, "expected", x.Expected)
 		s.field(4, "seen", x.Seen)
+		s.field(4, "see", x.Transcript)
 	}
 	s.line("")
 }

@@ -118,6 +118,7 @@ func gateTranscripts(shown *Report, vault *secret.Vault, transcripts map[string]
 					shown.Results[j].Transcript = TranscriptDir + "/" + name
 				}
 			}
+			shown.Load.renameTranscript(old, TranscriptDir+"/"+name)
 		}
 		if g.found([]byte(text), nil) != nil {
 			text = withheld + "\n"

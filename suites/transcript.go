@@ -28,21 +28,14 @@ type entry struct {
 }
 
 func (t *Transcript) begin(now time.Time, r *provider.Request) *entry {
-	var b strings.Builder
-	fmt.Fprintf(&b, "> %s %s\n", r.Method, r.ShownURL())
-	writeHeader(&b, ">", r.ShownHeader())
-	fmt.Fprintf(&b, "> body: %s\n", bodyText(r.Body, false))
-	e := &entry{began: now, request: b.String(), answer: "< no answer yet\n"}
+	e := &entry{began: now, request: provider.ShowRequest(r), answer: "< no answer yet\n"}
 	t.entries = append(t.entries, e)
 	return e
 }
 
 func (e *entry) answered(now time.Time, r *http.Response, body []byte) {
-	var b strings.Builder
-	fmt.Fprintf(&b, "< %s %s after %v\n", r.Proto, r.Status, now.Sub(e.began).Round(time.Microsecond))
-	writeHeader(&b, "<", r.Header)
-	fmt.Fprintf(&b, "< body: %s\n", bodyText(body, r.StatusCode >= http.StatusBadRequest || provider.IsHTML(r.Header, body)))
-	e.answer = b.String()
+	first := fmt.Sprintf("%s %s after %v", r.Proto, r.Status, now.Sub(e.began).Round(time.Microsecond))
+	e.answer = provider.ShowAnswer(first, r.Header, body, r.StatusCode >= http.StatusBadRequest || provider.IsHTML(r.Header, body))
 }
 
 func (e *entry) failed(err *provider.TransportError) {
@@ -81,38 +74,4 @@ func (t *Transcript) Text() string {
 		fmt.Fprintln(&b, k)
 	}
 	return b.String()
-}
-
-func writeHeader(b *strings.Builder, mark string, h http.Header) {
-	names := make([]string, 0, len(h))
-	for name := range h {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
-		for _, value := range h[name] {
-			fmt.Fprintf(b, "%s %s: %s\n", mark, name, value)
-		}
-	}
-}
-
-// maxText is how much of a readable body is shown: refusals are short and their words help. A SOAP fault begins with some 400
-// bytes of envelope.
-const maxText = 1000
-
-func bodyText(body []byte, shown bool) string {
-	if len(body) == 0 {
-		return "empty"
-	}
-	what := fmt.Sprintf("%d bytes, fingerprint %s", len(body), secret.FingerprintOf(body))
-	if text := string(body[:min(len(body), maxText)]); shown && printable(text) {
-		what += ": " + strings.Join(strings.Fields(text), " ")
-	}
-	return what
-}
-
-func printable(s string) bool {
-	return !strings.ContainsFunc(s, func(r rune) bool {
-		return r == '\uFFFD' || r < ' ' && r != '\n' && r != '\r' && r != '\t'
-	})
 }

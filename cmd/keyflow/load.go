@@ -173,9 +173,11 @@ func (a *app) load(ctx context.Context, f *loadFlags) error {
 	}
 	config.Progress = progress.update
 	progress.start(s, leaves, config, f.terms(streams, config))
+	evidence := newEvidence()
+	config.Evidence = evidence.take
 	load, err := loadtest.Run(ctx, *config)
 	progress.stop()
-	return a.end(out, a.finishLoad(ctx, f, s, streams, load, err))
+	return a.end(out, a.finishLoad(ctx, f, s, streams, load, evidence, err))
 }
 
 // config reads the flags of the plan.
@@ -306,7 +308,7 @@ func turn(k int64, devices, asks int) (device, ask int) {
 	return int(k % int64(devices)), int(k / int64(devices) % int64(asks))
 }
 
-func (a *app) finishLoad(ctx context.Context, f *loadFlags, s *setting, streams []*stream, load *reports.Load, err error) error {
+func (a *app) finishLoad(ctx context.Context, f *loadFlags, s *setting, streams []*stream, load *reports.Load, e *evidence, err error) error {
 	if load == nil {
 		return harness(err)
 	}
@@ -337,5 +339,5 @@ func (a *app) finishLoad(ctx context.Context, f *loadFlags, s *setting, streams 
 	case err != nil:
 		r.Verdict.Exit, r.Verdict.State = reports.WorstExit(r.Verdict.Exit, reports.ExitHarness), reports.Broken
 	}
-	return a.finish(&f.targetFlags, s, r, nil)
+	return a.finish(&f.targetFlags, s, r, e.transcripts)
 }
