@@ -81,13 +81,14 @@ func (r *run) inFlight() int64 {
 	return r.sender.sent.Load() - r.books.answered.Load() - r.books.failed.Load()
 }
 
-// slack is by how many requests the end of the warm-up is uncertain, where a journal ends in the middle of a run: those that
-// a worker had. A run that has come to its end has none.
+// slack is by how many requests the end of the warm-up is uncertain, where a journal ends in the middle of a run: those of
+// which it is not known yet how they ended, and those that a worker may have sent out of turn. A run that has come to its end
+// has none.
 func (r *run) slack() int64 {
 	if r.replayed == nil || r.replayed.last != nil && r.replayed.last.End != nil {
 		return 0
 	}
-	return int64(r.config.Workers)
+	return int64(r.config.Workers) + r.inFlight()
 }
 
 // notSent adds to the refused requests those that the halted run did not release; nil if there are none of either.

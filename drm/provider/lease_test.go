@@ -235,7 +235,7 @@ func TestHostileTokenServer(t *testing.T) {
 			server := newTokenServer(t, c.answer)
 			timeout := 10 * time.Second
 			if c.name == "hangs" {
-				timeout = 50 * time.Millisecond
+				timeout = time.Second // enough for the request to arrive
 			}
 			p := bind(t, tokenProfile(t, "scope: run"), provider.Environment{HTTP: server.client(), Timeout: timeout})
 			_, err := p.Lease(t.Context(), provider.Need{})
