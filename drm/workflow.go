@@ -112,6 +112,12 @@ type Verdict struct {
 	Findings []Finding
 	Keys     map[KID]Fingerprint // of the content keys; only at DepthFull
 	Policy   Policy
+
+	// What else can be told of a license at any depth, if there is one without a fatal finding.
+	KIDs  []KID       // of the content keys that it names, in its order
+	Asked LicenseType // that the request asked for, "" if it could not ask
+	Type  LicenseType
+	Start time.Time // zero: it does not tell
 }
 
 // Reason names what is wrong, in a stable form that scripts and the fault matrix compare: lower case with hyphens.

@@ -24,7 +24,7 @@ func (r *run) report() (*reports.Load, error) {
 	}
 	load.Prepared = told(r.pools)
 	if r.replayed == nil { // a journal does not tell
-		load.Throttled, load.Tokens = r.throttled(), r.tokens()
+		load.Throttled, load.Tokens, load.Verification = r.throttled(), r.tokens(), r.verification()
 	}
 	load.Generator = r.generator(load)
 	load.Traffic, load.Usage, load.JournalLost = r.traffic.report(), r.recorder.usage, r.recorder.lost

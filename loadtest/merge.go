@@ -163,6 +163,7 @@ func (m *merger) add(l *reports.Load) error {
 		m.due += float64(measuredBy(l)) * 100 / l.Rate.Percent
 	}
 	m.process(l)
+	m.circumstances(l)
 	addPrepared(to, l.Prepared)
 	if to.Shares == nil {
 		for _, s := range l.Shares {
@@ -252,6 +253,7 @@ func (m *merger) process(l *reports.Load) {
 	to, from := &m.load.Generator, l.Generator
 	to.WorkerBound += from.WorkerBound
 	to.Starved += from.Starved
+	to.Held += from.Held
 	to.MintedAhead += from.MintedAhead
 	to.CPUSeconds += from.CPUSeconds
 	to.GCPauses += from.GCPauses

@@ -116,7 +116,10 @@ type verifier struct {
 	wrong    atomic.Int64
 	unjudged atomic.Int64 // in the queue when the run was cut short
 
+	sampled, sampledWrong atomic.Int64 // judged in full because the sample has them
+
 	warmWrong atomic.Int64 // of the warm-up; they are among the wrong ones
+	policies  policies
 	shares    []shareVerdicts
 	ledger    *ledger // for the journal; nil: none
 
@@ -141,6 +144,7 @@ func newVerifier(c Config, cut <-chan struct{}) *verifier {
 		config: c, cut: cut, queue: make(chan *flight, c.VerifyBytes/flightOverhead+1), shares: make([]shareVerdicts, len(c.Shares)),
 		reasons: tally{}, byKind: tally{}, samples: newSamples(c.Shares), bySecond: wrongs{}, classes: map[int]tally{},
 	}
+	v.policies.first = map[policyKey]policyClass{}
 	for i := range v.shares {
 		v.shares[i].reasons, v.shares[i].byKind = tally{}, tally{}
 	}
@@ -202,7 +206,14 @@ func (v *verifier) drain() {
 }
 
 func (v *verifier) judge(f *flight) {
+	chosen := f.settle == nil && !f.bad // others are judged in full wherever they come
 	finding, depth := v.examine(f)
+	if chosen && depth == drm.DepthFull {
+		v.sampled.Add(1)
+		if finding != nil {
+			v.sampledWrong.Add(1)
+		}
+	}
 	share := &v.shares[f.share]
 	v.judged.Add(1)
 	switch {
@@ -238,7 +249,14 @@ func (v *verifier) examine(f *flight) (*drm.Finding, drm.Depth) {
 		return v.granted(f), drm.DepthFull
 	}
 	verdict := c.Judge(f.message, f.answer, c.Verify.depth(c.Seed, c.Plan.Number(f.seq)))
-	return firstFinding(verdict, c.Expect, f.lease.Entitled(f.message.KIDs)), verdict.Depth
+	finding := firstFinding(verdict, c.Expect, f.lease.Entitled(f.message.KIDs))
+	if finding == nil {
+		finding = arrival(verdict, f.message.Ticket)
+	}
+	if finding == nil {
+		finding = v.policies.differs(f.share, verdict)
+	}
+	return finding, verdict.Depth
 }
 
 func (v *verifier) keep(f *flight, finding drm.Finding) {
@@ -269,8 +287,8 @@ func firstFinding(v drm.Verdict, expect map[drm.KID]drm.Fingerprint, asked []drm
 	if len(v.Findings) > 0 {
 		return &v.Findings[0]
 	}
-	if v.Depth != drm.DepthFull {
-		return nil
+	if v.Depth != drm.DepthFull && len(v.KIDs) == 0 {
+		return nil // nothing is known of its keys
 	}
 	for _, kid := range slices.SortedFunc(maps.Keys(v.Keys), compareKIDs) {
 		want, known := expect[kid]
@@ -283,9 +301,13 @@ func firstFinding(v drm.Verdict, expect map[drm.KID]drm.Fingerprint, asked []drm
 		if _, known := expect[kid]; !known {
 			continue
 		}
-		if _, there := v.Keys[kid]; !there {
+		_, there := v.Keys[kid]
+		if v.Depth != drm.DepthFull {
+			there = slices.Contains(v.KIDs, kid)
+		}
+		if !there {
 			return &drm.Finding{Reason: ReasonKeyMissing, Step: "verify", KID: &kid,
-				Expected: "a key for " + kid.String(), Seen: strconv.Itoa(len(v.Keys)) + " other keys"}
+				Expected: "a key for " + kid.String(), Seen: strconv.Itoa(max(len(v.Keys), len(v.KIDs))) + " other keys"}
 		}
 	}
 	return nil

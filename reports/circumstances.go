@@ -1,6 +1,22 @@
 package reports
 
-import "fmt"
+import (
+	"fmt"
+	"math"
+)
+
+// Verification tells how many answers were verified in full, and what the sample says of the others.
+type Verification struct {
+	Sampled int64 `json:"sampled"` // answers that were verified in full because the sample has them
+	Wrong   int64 `json:"wrong"`   // of those
+	Others  int64 `json:"others"`  // looked at from outside at most, and not found wrong
+	// AtMost bounds the share of the others that are wrong all the same, with Confidence; both are 0 if there are no others.
+	AtMost     float64 `json:"at_most,omitempty"`
+	Confidence float64 `json:"confidence,omitempty"`
+	// Unjudged are answers that should have been looked at: the queue was full, or the run was cut. They are no random choice, and no
+	// bound holds for them.
+	Unjudged int64 `json:"unjudged,omitempty"`
+}
 
 // Throttled tells what servers said about being asked too much.
 type Throttled struct {
@@ -41,6 +57,9 @@ type circumstance struct {
 // Circumstances returns what there is to tell of a run beside its figures.
 func (l *Load) Circumstances() []circumstance {
 	var all []circumstance
+	if v := l.Verification; v != nil && v.Others+v.Unjudged > 0 {
+		all = append(all, circumstance{"Verification", "verification", v.facts()})
+	}
 	if l.Throttled != nil {
 		all = append(all, circumstance{"Asked too much", "throttled", l.Throttled.facts()})
 	}
@@ -72,6 +91,21 @@ func (t *Tokens) normalize() {
 	if t != nil {
 		*t = Tokens{Taken: t.Taken}
 	}
+}
+
+func (v *Verification) facts() []fact {
+	fs := []fact{{"Verified in full", fmt.Sprintf("%s, %s of them wrong", count(v.Sampled), count(v.Wrong))}}
+	if v.Others > 0 {
+		text := "unknown: none was verified in full"
+		if v.AtMost < 1 {
+			text = fmt.Sprintf("at most %s %%, %s of %s answers, with %s %% confidence", digits3(100*v.AtMost), count(int64(math.Ceil(v.AtMost*float64(v.Others)))), count(v.Others), digits3(100*v.Confidence))
+		}
+		fs = append(fs, fact{"Wrong among the others", text})
+	}
+	if v.Unjudged > 0 {
+		fs = append(fs, fact{"Judged by nobody", count(v.Unjudged) + ", because the queue was full or the run was cut: no bound holds for them"})
+	}
+	return fs
 }
 
 func (t *Throttled) facts() []fact {

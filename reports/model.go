@@ -147,21 +147,22 @@ type Claim struct {
 
 // Load is the result of a load run. All times are microseconds.
 type Load struct {
-	Plan       Plan        `json:"plan"`
-	WarmUp     *WarmUp     `json:"warm_up,omitempty"` // nil: there was none
-	Accounting Accounting  `json:"accounting"`
-	Shares     []Share     `json:"shares,omitempty"`   // of a mix; they add up to the accounting
-	Prepared   *Prepared   `json:"prepared,omitempty"` // beside the plan, for renewals
-	Rate       Rate        `json:"rate"`
-	Operations []Operation `json:"operations"`
-	Seconds    []Second    `json:"seconds"`
-	SLOs       []SLO       `json:"slos,omitempty"`
-	Throttled  *Throttled  `json:"throttled,omitempty"` // nil: no server said that it is asked too much
-	Tokens     *Tokens     `json:"tokens,omitempty"`    // nil: none came from a service
-	Generator  Generator   `json:"generator"`
-	Samples    []Sample    `json:"samples,omitempty"` // of failed and wrong answers, a bounded number per class
-	Traffic    Traffic     `json:"traffic,omitzero"`
-	Usage      []Usage     `json:"usage,omitempty"` // by the generator's clock, one entry a second
+	Plan         Plan          `json:"plan"`
+	WarmUp       *WarmUp       `json:"warm_up,omitempty"` // nil: there was none
+	Accounting   Accounting    `json:"accounting"`
+	Shares       []Share       `json:"shares,omitempty"`   // of a mix; they add up to the accounting
+	Prepared     *Prepared     `json:"prepared,omitempty"` // beside the plan, for renewals
+	Rate         Rate          `json:"rate"`
+	Operations   []Operation   `json:"operations"`
+	Seconds      []Second      `json:"seconds"`
+	SLOs         []SLO         `json:"slos,omitempty"`
+	Verification *Verification `json:"verification,omitempty"` // what was verified says of what was not
+	Throttled    *Throttled    `json:"throttled,omitempty"`    // nil: no server said that it is asked too much
+	Tokens       *Tokens       `json:"tokens,omitempty"`       // nil: none came from a service
+	Generator    Generator     `json:"generator"`
+	Samples      []Sample      `json:"samples,omitempty"` // of failed and wrong answers, a bounded number per class
+	Traffic      Traffic       `json:"traffic,omitzero"`
+	Usage        []Usage       `json:"usage,omitempty"` // by the generator's clock, one entry a second
 	// JournalLost tells why the run was no longer streamed to disk; nil if it was to its end, or nobody wanted it.
 	JournalLost *JournalLost `json:"journal_lost,omitempty"`
 }

@@ -203,6 +203,7 @@ func loadMissedReport() *Report {
 	})
 	l.Usage = usage(40)
 	l.JournalLost = &JournalLost{At: 417, Why: "write journal: no space left on device"}
+	l.Verification = &Verification{Sampled: 1350, Wrong: 2, Others: 25_600, AtMost: 0.004655, Confidence: 0.95, Unjudged: 40}
 	l.Tokens = &Tokens{Taken: 14, Renewed: 13, Failed: 9, Outages: []Outage{{AtMS: 21_000, MS: 10_040, Class: "connection-refused"}}}
 	l.Throttled = &Throttled{Answers: 17, RetryAfter: 5, LongestMS: 120_000, Polite: true, Pauses: 2, PausedMS: 61_500}
 	l.Samples = []Sample{

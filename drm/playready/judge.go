@@ -39,7 +39,12 @@ func storedRequest(t drm.Ticket, request []byte) (pending, *drm.Finding) {
 func (x *examination) verdict() drm.Verdict {
 	v := drm.Verdict{Depth: x.depth, Findings: x.findings}
 	if licenses := x.licenses(); len(licenses) > 0 {
-		v.Policy = licenses[0].Policy
+		v.Policy, v.Type, v.Start = licenses[0].Policy, licenses[0].Type, licenses[0].Start
+		for _, l := range licenses {
+			for _, k := range l.Keys {
+				v.KIDs = append(v.KIDs, k.KID)
+			}
+		}
 		if x.depth == drm.DepthFull {
 			v.Keys = fingerprints(licenses)
 		}

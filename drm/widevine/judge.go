@@ -1,6 +1,11 @@
 package widevine
 
-import "keyflow/drm"
+import (
+	"slices"
+
+	"keyflow/drm"
+	"keyflow/drm/widevine/wire"
+)
 
 // Judge verifies the answer to a stored request of this device. request is the body that was sent. A service certificate
 // is judged in full at any depth, under the platform's root and at the time when the ticket was minted. The answer to a
@@ -36,12 +41,44 @@ func (p *Platform) Judge(t drm.Ticket, request, answer []byte, depth drm.Depth) 
 func (x *examination) verdict() drm.Verdict {
 	v := drm.Verdict{Depth: x.depth, Findings: x.findings}
 	if license, ok := x.license(); ok {
-		v.Policy = license.Policy
+		v.Policy, v.Type, v.Asked = license.Policy, license.Type, x.pending.asked
+		if x.answer.License.LicenseStartTime != nil {
+			v.Start = license.Start
+		}
+		v.KIDs = x.contentKIDs()
 		if x.depth == drm.DepthFull {
 			v.Keys = fingerprints(license)
 		}
 	}
 	return v
+}
+
+// contentKIDs returns the KIDs of the content keys that the license names, each once, in its order.
+func (x *examination) contentKIDs() []drm.KID {
+	var kids []drm.KID
+	for _, c := range x.answer.Containers {
+		t, _ := c.Type()
+		if c.KID != nil && (t == wire.License_KeyContainer_CONTENT || t == wire.License_KeyContainer_ENTITLEMENT) && !slices.Contains(kids, *c.KID) {
+			kids = append(kids, *c.KID)
+		}
+	}
+	return kids
+}
+
+// askedType returns the license type that a request asks for, "" for none that is known.
+func askedType(data *wire.LicenseRequest_ContentIdentification_WidevinePsshData) drm.LicenseType {
+	if data == nil {
+		return ""
+	}
+	switch data.GetLicenseType() {
+	case wire.LicenseType_STREAMING:
+		return drm.Streaming
+	case wire.LicenseType_OFFLINE:
+		return drm.Offline
+	case wire.LicenseType_AUTOMATIC:
+		return drm.Automatic
+	}
+	return ""
 }
 
 func fingerprints(l drm.License) map[drm.KID]drm.Fingerprint {

@@ -35,7 +35,8 @@ type pending struct {
 	minted    time.Time
 	msg       []byte // the serialized LicenseRequest as sent: the derivation context
 	requestID []byte
-	existing  *existing // of a renewal or a release, else nil
+	asked     drm.LicenseType // "" if it is not known
+	existing  *existing       // of a renewal or a release, else nil
 }
 
 type session struct {
@@ -181,7 +182,8 @@ func pendingOf(msg []byte) (pending, error) {
 	if err := proto.Unmarshal(msg, request); err != nil {
 		return pending{}, fmt.Errorf("parse license request: %w", err)
 	}
-	return pending{msg: msg, requestID: request.GetContentId().GetWidevinePsshData().GetRequestId()}, nil
+	data := request.GetContentId().GetWidevinePsshData()
+	return pending{msg: msg, requestID: data.GetRequestId(), asked: askedType(data)}, nil
 }
 
 // Process takes the answer to a request of this session. Each request's answer is processed once (sheet §8.5 step 6).
