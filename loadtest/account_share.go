@@ -31,7 +31,7 @@ func (r *run) share(i int) shareCounts {
 	released := r.pacer.released.Load()
 	c.withheld = c.planned - r.mix.Counts(r.config.Plan, released)[i]
 	if r.replayed != nil {
-		c.withheld = c.planned - c.sent
+		c.withheld = c.planned - c.sent - c.refused
 		c.inFlight, c.slack = c.sent-c.answered-c.failed, r.slack()
 	}
 	c.warmReleased = r.mix.Counts(r.config.Plan, min(released, r.books.warming))[i]

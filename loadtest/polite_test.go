@@ -1,6 +1,8 @@
 package loadtest_test
 
 import (
+	"bytes"
+	"maps"
 	"net/http"
 	"sync/atomic"
 	"testing"
@@ -84,7 +86,31 @@ func TestRunPausesOneShare(t *testing.T) {
 	if second.Sent > 30 || second.NotSent[loadtest.NotSentPolite] != 50-second.Sent {
 		t.Errorf("got %+v for the server that asked for a pause", second)
 	}
-	if told := load.Throttled; told == nil || told.LongestMS != 30_000 || told.PausedMS > 1000 {
+	if told := load.Throttled; told == nil || told.LongestMS != 30_000 || told.PausedMS > 20_000 { // the pause ends with the plan
 		t.Errorf("got %+v", told)
+	}
+}
+
+// TestReplayOfAPause tells what was not sent out of politeness from a journal too.
+func TestReplayOfAPause(t *testing.T) {
+	t.Parallel()
+	var n atomic.Int64
+	a, b := serve(t, answer), serve(t, tired(&n, 10, http.StatusTooManyRequests, "1"))
+	c := mixConfig(t, a.URL, b.URL, "200/s", 2*time.Second)
+	c.Polite, c.WarmUp = true, 500*time.Millisecond
+	var out bytes.Buffer
+	journalOf(t, &c, &out, nil)
+	load, err := loadtest.Run(bounded(t), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := replayed(t, out.Bytes())
+	if load.Accounting.NotSent[loadtest.NotSentPolite] == 0 || !again.Load.Balanced() {
+		t.Fatalf("got %+v, replayed %+v", load.Accounting, again.Load.Accounting)
+	}
+	for i := range load.Shares {
+		if got, want := again.Load.Shares[i].Accounting.NotSent, load.Shares[i].Accounting.NotSent; !maps.Equal(got, want) {
+			t.Errorf("share %d: replayed %v, want %v", i, got, want)
+		}
 	}
 }

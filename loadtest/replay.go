@@ -89,6 +89,7 @@ func newReplay(h *reports.JournalHead) (*replay, error) {
 	}
 	nothing := func(drm.Message, []byte, drm.Depth) drm.Verdict { return drm.Verdict{} }
 	c.Judge, c.Workers, c.VerifyBytes, c.KeyRequests = nothing, h.Plan.Workers, 1, h.Plan.KeyRequests
+	c.NewConnections = h.Plan.NewConnections
 	for _, s := range h.Shares {
 		if s.Weight < 1 {
 			return nil, fmt.Errorf("weight %d of %s is not positive", s.Weight, s.Profile)
