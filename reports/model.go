@@ -18,6 +18,7 @@ type Report struct {
 	Verdict      Verdict      `json:"verdict"`
 	Results      []Result     `json:"results,omitempty"`
 	Load         *Load        `json:"load,omitempty"`
+	Triage       *Triage      `json:"triage,omitempty"` // of captured exchanges
 	// RedactionFailed lists where the last gate found a secret and withheld the field: the report must not be trusted
 	// to be complete, and keyflow exits 3.
 	RedactionFailed []string `json:"redaction_failed,omitempty"`

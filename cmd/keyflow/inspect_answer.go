@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"keyflow/drm/har"
 	"keyflow/drm/playready/soap"
 	"keyflow/drm/pssh"
 )
@@ -60,7 +61,7 @@ func (v *inspectedMessage) readAnswer(text string) {
 func faultView(f *soap.Fault, custom int) *inspectedFault {
 	v := &inspectedFault{
 		Name: f.Code.Name(), Meaning: f.Code.Meaning(), FaultCode: f.FaultCode, Text: first(f.Text), TextLength: len([]rune(f.Text)),
-		Actor: f.Actor, RedirectURL: shownURL(f.RedirectURL), CustomData: lengthOr(custom, f.CustomData),
+		Actor: f.Actor, RedirectURL: har.ShownURL(f.RedirectURL), CustomData: lengthOr(custom, f.CustomData),
 	}
 	if f.Code == 0 {
 		v.OddStatus = first(f.Status)

@@ -144,8 +144,8 @@ func (r *archiveReader) finish() {
 // exchange tells an entry.
 func (r *archiveReader) exchange(e har.Entry) inspectedExchange {
 	x := inspectedExchange{
-		Index: e.Index, Took: float64(e.Took) / float64(time.Millisecond), Method: first(e.Method), URL: shownURL(e.URL), Status: e.Status,
-		Failure: first(e.Failure), Redirect: shownURL(e.Redirect), RequestHeaders: fieldsOf(e.Header), AnswerHeaders: fieldsOf(e.AnswerHeader),
+		Index: e.Index, Took: float64(e.Took) / float64(time.Millisecond), Method: first(e.Method), URL: har.ShownURL(e.URL), Status: e.Status,
+		Failure: first(e.Failure), Redirect: har.ShownURL(e.Redirect), RequestHeaders: fieldsOf(e.Header), AnswerHeaders: fieldsOf(e.AnswerHeader),
 	}
 	if !e.Started.IsZero() {
 		x.Started = &e.Started
@@ -157,7 +157,7 @@ func (r *archiveReader) exchange(e har.Entry) inspectedExchange {
 	x.found = request.System != "" || answer.System != ""
 	x.Kind = exchangeKind(e, request, answer)
 	if u, err := url.Parse(e.URL); err == nil {
-		x.Query, x.key = queryOf(u), serviceOf(u)
+		x.Query, x.key = har.Parameters(u), serviceOf(u)
 		if to, err := u.Parse(e.Redirect); e.Redirect != "" && err == nil {
 			x.leadsTo = serviceOf(to)
 		}
@@ -212,18 +212,18 @@ func outlineText(data []byte) string {
 	case json.Unmarshal(text, &object) == nil && object != nil:
 		names := slices.Sorted(maps.Keys(object))
 		for i, name := range names {
-			if len(name) > maxPathPart {
-				names[i] = hiddenAsMark
+			if len(name) > har.MaxName {
+				names[i] = har.Hidden
 			}
 		}
 		if len(names) > 20 {
-			names = append(names[:20], hiddenAsMark)
+			names = append(names[:20], har.Hidden)
 		}
 		return "JSON with the members " + told(strings.Join(names, ", "))
 	case json.Valid(text):
 		return "JSON, no object"
 	case bytes.HasPrefix(text, []byte("<")):
-		if root, _ := capture.Outline(data); root != "" && len(root) <= maxPathPart {
+		if root, _ := capture.Outline(data); root != "" && len(root) <= har.MaxName {
 			return "a document <" + told(root) + ">"
 		}
 		return "what looks like HTML or XML"

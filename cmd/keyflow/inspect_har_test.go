@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"keyflow/drm/har"
 	"keyflow/drm/playready/soap"
 	"keyflow/reports"
 )
@@ -138,7 +139,7 @@ func TestInspectArchive(t *testing.T) {
 		Others    int `json:"other_entries"`
 		Exchanges []struct {
 			Index   int
-			Query   []inspectedParameter
+			Query   []har.Parameter
 			Headers []inspectedField `json:"request_headers"`
 			Request struct{ Message *struct{ Kind string } }
 		}
@@ -146,7 +147,7 @@ func TestInspectArchive(t *testing.T) {
 	if err := json.Unmarshal([]byte(show("--json")), &archive); err != nil || archive.Entries != 13 || archive.Others != 3 || len(archive.Exchanges) != 10 {
 		t.Fatalf("%v, %+v", err, archive)
 	}
-	if x := archive.Exchanges[2]; x.Index != 3 || x.Request.Message.Kind != kindWVRequest || len(x.Query) != 2 || x.Query[0] != (inspectedParameter{"token", 35}) ||
+	if x := archive.Exchanges[2]; x.Index != 3 || x.Request.Message.Kind != kindWVRequest || len(x.Query) != 2 || x.Query[0] != (har.Parameter{Name: "token", Bytes: 35}) ||
 		x.Headers[0] != (inspectedField{Name: "Authorization", Hidden: 42}) || x.Headers[1] != (inspectedField{Name: "Content-Type", Value: octets}) {
 		t.Errorf("%+v", x)
 	}
@@ -211,11 +212,11 @@ func TestShownURL(t *testing.T) {
 		"https://a.example/%zz":                                "an invalid URL",
 		"https://a\x1b.example/":                               "an invalid URL",
 	} {
-		if got := shownURL(text); got != want {
+		if got := har.ShownURL(text); got != want {
 			t.Errorf("%q: %q, want %q", text, got, want)
 		}
 	}
-	if got := shownURL("https://a.example/?" + strings.Repeat("a=1&", 200)); len(got) > 1000 {
+	if got := har.ShownURL("https://a.example/?" + strings.Repeat("a=1&", 200)); len(got) > 1000 {
 		t.Errorf("%d bytes", len(got))
 	}
 }

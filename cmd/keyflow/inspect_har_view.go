@@ -1,6 +1,10 @@
 package main
 
-import "time"
+import (
+	"time"
+
+	"keyflow/drm/har"
+)
 
 // What inspect prints of an HTTP archive with --json. The values of queries, of cookies and of header fields that may be secret are
 // told by their length alone.
@@ -17,20 +21,20 @@ type (
 	}
 	// inspectedExchange is an entry of the archive.
 	inspectedExchange struct {
-		Index          int                  `json:"index"` // in log.entries, from 0
-		Kind           string               `json:"kind"`
-		Started        *time.Time           `json:"started,omitempty"`
-		Took           float64              `json:"took_milliseconds"`
-		Method         string               `json:"method"`
-		URL            string               `json:"url"` // without the values of its query
-		Query          []inspectedParameter `json:"query,omitempty"`
-		RequestHeaders []inspectedField     `json:"request_headers,omitempty"`
-		Request        *inspectedBody       `json:"request,omitempty"`
-		Status         int                  `json:"status"` // 0: the browser got no answer, or showed none
-		Failure        string               `json:"failure,omitempty"`
-		Redirect       string               `json:"redirect,omitempty"`
-		AnswerHeaders  []inspectedField     `json:"answer_headers,omitempty"`
-		Answer         *inspectedBody       `json:"answer,omitempty"`
+		Index          int              `json:"index"` // in log.entries, from 0
+		Kind           string           `json:"kind"`
+		Started        *time.Time       `json:"started,omitempty"`
+		Took           float64          `json:"took_milliseconds"`
+		Method         string           `json:"method"`
+		URL            string           `json:"url"` // without the values of its query
+		Query          []har.Parameter  `json:"query,omitempty"`
+		RequestHeaders []inspectedField `json:"request_headers,omitempty"`
+		Request        *inspectedBody   `json:"request,omitempty"`
+		Status         int              `json:"status"` // 0: the browser got no answer, or showed none
+		Failure        string           `json:"failure,omitempty"`
+		Redirect       string           `json:"redirect,omitempty"`
+		AnswerHeaders  []inspectedField `json:"answer_headers,omitempty"`
+		Answer         *inspectedBody   `json:"answer,omitempty"`
 
 		key, leadsTo string // its URL without query, and that of its redirect
 		found        bool   // a message of a DRM system is in it

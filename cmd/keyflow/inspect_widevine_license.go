@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"keyflow/drm"
+	"keyflow/drm/har"
 	"keyflow/drm/secret"
 	"keyflow/drm/widevine"
 	"keyflow/drm/widevine/wire"
@@ -60,7 +61,7 @@ func (v *inspectedMessage) readLicense(msg []byte) {
 func widevinePolicyView(p *wire.License_Policy) *inspectedWVPolicy {
 	return &inspectedWVPolicy{
 		CanPlay: p.CanPlay, CanPersist: p.CanPersist, CanRenew: p.CanRenew, Rental: p.RentalDurationSeconds, Playback: p.PlaybackDurationSeconds,
-		License: p.LicenseDurationSeconds, Recovery: p.RenewalRecoveryDurationSeconds, RenewalURL: shownURL(p.GetRenewalServerUrl()),
+		License: p.LicenseDurationSeconds, Recovery: p.RenewalRecoveryDurationSeconds, RenewalURL: har.ShownURL(p.GetRenewalServerUrl()),
 		RenewalDelay: p.RenewalDelaySeconds, RetryInterval: p.RenewalRetryIntervalSeconds, RenewWithUsage: p.RenewWithUsage,
 		IncludeClientID: p.AlwaysIncludeClientId, GracePeriod: p.PlayStartGracePeriodSeconds, SoftPlayback: p.SoftEnforcePlaybackDuration,
 		SoftRental: p.SoftEnforceRentalDuration,

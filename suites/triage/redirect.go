@@ -1,0 +1,69 @@
+package triage
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+
+	"keyflow/drm"
+	"keyflow/drm/har"
+)
+
+// The reasons of the redirect step.
+const (
+	reasonRedirect   drm.Reason = "redirect"
+	reasonMethodLost drm.Reason = "redirect-lost-method"
+	reasonHeaders    drm.Reason = "redirect-lost-headers"
+	reasonDowngrade  drm.Reason = "redirect-to-http"
+)
+
+const hintRedirect = "give players the final license URL: many do not follow a redirect of a POST, and only 307 and 308 keep method and body (TR-07)"
+
+// redirect is the step through redirects to the answer that the player got.
+func (w *walk) redirect() outcome {
+	at := w.first
+	var way []string
+	for _, next := range w.follow {
+		what := fmt.Sprintf("HTTP %d to %s", at.Status, har.ShownURL(next.URL))
+		way = append(way, what)
+		switch {
+		case next.Method != at.Method:
+			return failed(reasonMethodLost, at.Method+" with the same body", fmt.Sprintf("%s, where %s was sent", what, shortWord(next.Method)), hintRedirect)
+		case at.url.Scheme == "https" && next.url.Scheme == "http":
+			return failed(reasonDowngrade, "an https URL", what, "the token must not go over plain http")
+		}
+		if lost := lostHeaders(at, next); len(lost) > 0 && !sameOrigin(at.url, next.url) && (w.final().Status < 200 || w.final().Status > 299) {
+			return failed(reasonHeaders, "the headers "+strings.Join(lost, ", "), what+", another origin, without them",
+				"a browser drops Authorization, and some drop more, where a redirect leads to another origin: "+hintRedirect)
+		}
+		at = next
+	}
+	if at.Status < 300 || at.Status > 399 {
+		if len(way) == 0 {
+			return ok("none")
+		}
+		return ok("%s", strings.Join(way, ", "))
+	}
+	where := "no URL"
+	if to := at.leadsTo(); to != nil {
+		where = har.ShownURL(to.String())
+	}
+	return failed(reasonRedirect, "an answer", fmt.Sprintf("HTTP %d to %s, and no request there", at.Status, where), hintRedirect)
+}
+
+// lostHeaders names the headers of a script that the next request lacks.
+func lostHeaders(from, to *record) []string {
+	var lost []string
+	for name := range scripted(from.Header) {
+		if len(to.Header.Values(name)) == 0 {
+			lost = append(lost, shortWord(strings.ToLower(name)))
+		}
+	}
+	slices.Sort(lost)
+	return lost
+}
+
+func sameOrigin(a, b *url.URL) bool {
+	return a.Scheme == b.Scheme && strings.EqualFold(a.Host, b.Host)
+}
