@@ -33,14 +33,21 @@ var (
 		"windows": (*SLOWindows).text,
 		"counted": func(a Accounting) string { return a.serverCounted(oneLine) },
 		"name":    Share.name,
-		"whose":   Sample.whose,
-		"losses":  Accounting.losses,
-		"because": because,
-		"place":   func(r Result) string { return place(r.Profile, r.Variant, r.Asset) },
-		"link":    transcriptLink,
-		"lower":   func(l Level) string { return strings.ToLower(string(l)) },
-		"inc":     func(i int) int { return i + 1 },
-		"list":    func(label string, results []Result) listing { return listing{label, results} },
+		"triaged": func(s TriageSession) Outcome {
+			if s.Cause != nil {
+				return Fail
+			}
+			return Pass
+		},
+		"replayNote": func() string { return replayNote },
+		"whose":      Sample.whose,
+		"losses":     Accounting.losses,
+		"because":    because,
+		"place":      func(r Result) string { return place(r.Profile, r.Variant, r.Asset) },
+		"link":       transcriptLink,
+		"lower":      func(l Level) string { return strings.ToLower(string(l)) },
+		"inc":        func(i int) int { return i + 1 },
+		"list":       func(label string, results []Result) listing { return listing{label, results} },
 		"stateIcon": func(s State) string {
 			return map[State]string{Passed: "pass", Failed: "fail", Incomplete: "unverifiable", Broken: "error"}[s]
 		},

@@ -72,6 +72,9 @@ func RenderJUnit(w io.Writer, r *Report) error {
 	if r.Load != nil {
 		all.Suites = append(all.Suites, loadSuite(r))
 	}
+	if r.Triage != nil && len(r.Triage.All()) > 0 {
+		all.Suites = append(all.Suites, triageSuite(r.Triage))
+	}
 	all.sum(r.Run.Started)
 	if all.Failures+all.Errors == 0 || r.Run.Interrupted != "" {
 		if c := runCase(r); c != nil {

@@ -33,6 +33,7 @@ func RenderMarkdown(w io.Writer, r *Report) error {
 	r = printable(r)
 	m := &markdown{}
 	m.verdict(r)
+	m.triage(r.Triage)
 	m.failures(r)
 	m.table("Warnings", "Seen", with(r.Results, Warn, Info))
 	m.table("Not decided", "Why", with(r.Results, Blocked, Unverifiable, NotRun))

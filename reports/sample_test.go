@@ -21,6 +21,7 @@ var goldenReports = map[string]func() *Report{
 	"interrupted": interruptedReport,
 	"withheld":    withheldReport,
 	"hostile":     hostileReport,
+	"triage":      triageReport,
 }
 
 var testStart = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)

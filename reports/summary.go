@@ -33,6 +33,7 @@ func Summary(w io.Writer, r *Report, o SummaryOptions) error {
 	if r.Load != nil {
 		s.load(r.Load)
 	}
+	s.triage(r.Triage)
 	s.verdict(r)
 	_, err := s.WriteTo(w)
 	return err

@@ -30,7 +30,7 @@ type PlatformKind string
 // The kinds of platforms.
 const (
 	PlatformNone     PlatformKind = "none"
-	PlatformCaptured PlatformKind = "captured" // recorded key requests; load alone has it
+	PlatformCaptured PlatformKind = "captured" // recorded key requests: answers are judged by their shape
 	PlatformIdentity PlatformKind = "identity" // files that the vendor issued to the user
 	PlatformHarness  PlatformKind = "harness"  // devices of an authority that fakes alone trust
 )

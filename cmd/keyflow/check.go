@@ -16,6 +16,7 @@ import (
 
 type checkFlags struct {
 	targetFlags
+	captureFlags
 	ids    []string
 	labels string
 	strict bool
@@ -29,8 +30,14 @@ func (a *app) checkCommand() *cobra.Command {
 		Long: `check walks the client key request workflow and judges each step: content, pssh, key request, HTTP POST, license,
 content key, decoded media. Without --profile it starts the embedded fakes on this machine, and checks Widevine and PlayReady.
 
+With --har FILE it reads what a browser recorded of a player's way to its licenses, and names the first step that failed: network,
+preflight, redirect, status, edge, provider's code, refusal inside of the body, form, KIDs, policy, renewal. Without --profile
+nothing is sent. With --profile the answers are read as the profile says, the license requests in the archive, and those of
+--request, are sent once more, and all checks run that need no device. A server may refuse a request that it has seen.
+
 Exit codes: 0 the selected checks passed, 1 a MUST failed, 2 usage or configuration, 3 keyflow's own error,
-4 the server cannot be reached, 5 incomplete: interrupted, unverifiable, or blocked by nothing red.`,
+4 the server cannot be reached, 5 incomplete: interrupted, unverifiable, blocked by nothing red, or not shown in the recording.
+A step of a recording that failed is 1, and an archive without a license exchange 2.`,
 		Example: `  keyflow check
   keyflow check --system playready
   keyflow check --system widevine --widevine renewable
@@ -38,10 +45,15 @@ Exit codes: 0 the selected checks passed, 1 a MUST failed, 2 usage or configurat
   keyflow check --label 'MUST && SIG'
   keyflow check --fault wv-keys-swapped
   keyflow check --profile expressplay-widevine-test --stand-in
-  keyflow check --profile DIR/plain-widevine.yaml --authority DIR --asset FOLDER`,
+  keyflow check --profile DIR/plain-widevine.yaml --authority DIR --asset FOLDER
+  keyflow check --har session.har
+  keyflow check --har session.har --profile my-widevine.yaml
+  keyflow check --request request.bin --profile my-widevine.yaml`,
 		RunE: func(c *cobra.Command, _ []string) error { return a.check(c.Context(), f) },
 	}
-	f.register(c, "check")
+	f.targetFlags.register(c, "check")
+	f.captureFlags.register(c.Flags(), "send the captured key request in this `FILE` once more, as bytes or in base64, and judge the answer by its shape; repeat for several",
+		"read this `FILE`, an HTTP archive of a browser: name the first step that failed; with --profile send its license requests once more")
 	c.Flags().StringArrayVar(&f.ids, "id", nil, "run checks whose id matches this `GLOB` only; repeat for several")
 	c.Flags().StringVar(&f.labels, "label", "", "run checks that match this label `EXPR` only, e.g. 'MUST && (KEY || SIG)'")
 	c.Flags().BoolVar(&f.slow, "slow", false, "run checks that wait for real time to pass, such as for a token to expire")
@@ -51,11 +63,22 @@ Exit codes: 0 the selected checks passed, 1 a MUST failed, 2 usage or configurat
 }
 
 func (a *app) check(ctx context.Context, f *checkFlags) error {
+	f.fromEnvironment()
+	if err := f.capturesPossible(); err != nil {
+		return err
+	}
+	if f.har != "" && len(f.profiles) == 0 {
+		return a.checkRecording(f)
+	}
 	s, err := f.prepare(ctx)
 	if err != nil {
 		return err
 	}
 	defer s.close()
+	captured, err := f.readCaptured(s)
+	if err != nil {
+		return err
+	}
 	plan, err := suites.NewPlan(s.targets, f.ids, f.labels, s.seed)
 	if err != nil {
 		return usage(err, "keyflow list checks shows ids and levels; a label filter is for example 'MUST && (KEY || SIG)'")
@@ -69,6 +92,9 @@ func (a *app) check(ctx context.Context, f *checkFlags) error {
 	progress.start(s)
 
 	stopped := unreachable(ctx, s.targets)
+	if captured != nil {
+		captured.replay(ctx, s)
+	}
 	if stopped == nil {
 		if err := suites.RunSpecs(ctx, plan, recorder); err != nil {
 			stopped = err
@@ -79,7 +105,15 @@ func (a *app) check(ctx context.Context, f *checkFlags) error {
 	r.Run.Finished = time.Now().UTC()
 	r.Requirements = suites.Requirements(plan.Set)
 	r.Results = recorder.Results(plan)
-	r.Verdict = suites.Verdict(plan, r.Results, r.Run.Interrupted, stopExit(stopped))
+	exits := []int{stopExit(stopped)}
+	if captured != nil {
+		r.Triage = captured.triage
+		exits = append(exits, r.Triage.Exit())
+	}
+	r.Verdict = suites.Verdict(plan, r.Results, r.Run.Interrupted, exits...)
+	if captured != nil {
+		r.Verdict.Summary = r.Triage.Verdict().Summary + "; " + r.Verdict.Summary
+	}
 	return a.finish(&f.targetFlags, s, r, recorder.Transcripts())
 }
 

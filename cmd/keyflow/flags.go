@@ -49,7 +49,7 @@ func (f *targetFlags) register(c *cobra.Command, command string) {
 	s.StringArrayVar(&f.asset, "asset", nil, "DASH content: the `NAME` of an embedded asset, a folder, or an MPD in one; repeat for several (default: all embedded ones)")
 	s.StringVar(&f.assetKeys, "asset-keys", "", "`FILE` with one KID:KEY (hex) a line, for the embedded fakes or the stand-in to serve with --asset FOLDER")
 	s.StringVar(&f.system, "system", "", "the DRM system to test: widevine or playready (default: that of the profile, with the embedded fakes both)")
-	s.StringVar(&f.platform, "platform", "", "what speaks to the server: none, identity or harness (default: identity with --identity, harness with the fakes or --authority, else none)")
+	s.StringVar(&f.platform, "platform", "", "what speaks to the server: none, captured, identity or harness (default: identity with --identity, harness with the fakes or --authority, captured with captured requests, else none)")
 	s.StringVar(&f.authority, "authority", "", "`DIR` with the authority that keyflow fake --export wrote")
 	s.StringVar(&f.identity, "identity", "", "`DIR` with the device that the vendor issued to you: client_id.bin (client id blob) and private_key.pem for Widevine; certificate_chain.bin, signing_key.pem and encryption_key.pem for PlayReady")
 	s.StringArrayVar(&f.faults, "fault", nil, "`NAME` of a fault of the embedded fakes or the stand-in, see keyflow list faults; repeat for several")

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"keyflow/drm"
 	"keyflow/drm/capture"
 	"keyflow/drm/har"
 	"keyflow/drm/secret"
@@ -33,15 +32,14 @@ type archiveReader struct {
 	only       int             // the entry that is wanted, -1: all
 	services   map[string]bool // URLs without query
 	candidates []inspectedExchange
-	secrets    *secret.Vault
-	learnt     int
+	secrets    archiveSecrets
 }
 
 // inspectArchive shows an HTTP archive, or one entry of it.
 func (a *app) inspectArchive(in *input, roots []namedRoot, f inspectFlags) error {
 	r := &archiveReader{
 		view:  inspectedArchive{Name: in.name, Kind: kindArchive, Exchanges: []inspectedExchange{}},
-		roots: roots, only: f.entry, services: map[string]bool{}, secrets: secret.NewVault(),
+		roots: roots, only: f.entry, services: map[string]bool{}, secrets: archiveSecrets{vault: secret.NewVault()},
 	}
 	err := har.Read(in.text, r.visit)
 	r.finish()
@@ -81,7 +79,7 @@ func (a *app) showArchive(r *archiveReader, f inspectFlags) error {
 	default:
 		to.printArchive(r.view)
 	}
-	if _, err := fmt.Fprint(a.out, r.secrets.Redact(text.String())); err != nil {
+	if _, err := fmt.Fprint(a.out, r.secrets.vault.Redact(text.String())); err != nil {
 		return harness(fmt.Errorf("write output: %w", err))
 	}
 	return nil
@@ -162,7 +160,7 @@ func (r *archiveReader) exchange(e har.Entry) inspectedExchange {
 			x.leadsTo = serviceOf(to)
 		}
 		if x.found || r.only >= 0 || e.Method != http.MethodGet || r.services[x.key] {
-			r.learn(e, u)
+			r.secrets.learn(e, u)
 		}
 	}
 	return x
@@ -242,52 +240,4 @@ func fieldsOf(h http.Header) []inspectedField {
 		fields = append(fields, shownField(first(name), strings.Join(h[name], ", ")))
 	}
 	return fields
-}
-
-// The bounds of the secrets that are learnt of an archive.
-const (
-	maxSecrets     = 5000
-	minSecretValue = 24 // bytes of a value with a name that says nothing
-	minSecretNamed = 12 // of one whose name says that it is secret
-)
-
-// learn makes the secrets of an exchange known, for what is printed of messages to be searched for them.
-func (r *archiveReader) learn(e har.Entry, u *url.URL) {
-	for _, header := range []http.Header{e.Header, e.AnswerHeader} {
-		for name, values := range header {
-			for _, value := range values {
-				if shownField(name, value).Hidden == 0 {
-					continue
-				}
-				r.secret("header", name, value)
-				for part := range strings.FieldsFuncSeq(value, func(c rune) bool { return c == ' ' || c == ';' || c == ',' }) {
-					r.secret("header", name, part)
-					if _, after, named := strings.Cut(part, "="); named {
-						r.secret("header", name, after)
-					}
-				}
-			}
-		}
-	}
-	query, err := url.ParseQuery(u.RawQuery)
-	if err != nil {
-		query = url.Values{"": {u.RawQuery}}
-	}
-	for name, values := range query {
-		for _, value := range values {
-			r.secret("query", name, value)
-		}
-	}
-}
-
-// secret learns a value if it looks like a secret. What else stands in a query or a header, such as a KID, a URL or a content id,
-// may stand in a message as well, and is to be seen there.
-func (r *archiveReader) secret(where, name, value string) {
-	_, noKID := drm.ParseKID(value)
-	long := len(value) >= minSecretValue || len(value) >= minSecretNamed && credentials.MatchString(name)
-	if noKID == nil || !long || strings.Contains(value, "://") || r.learnt == maxSecrets {
-		return
-	}
-	r.learnt++
-	r.secrets.Add(where, secret.New([]byte(value)))
 }

@@ -30,7 +30,7 @@ type loadFlags struct {
 	results    string
 	parts      mixFlags
 	corpus     string
-	requests   []string
+	captureFlags
 }
 
 func (a *app) loadCommand() *cobra.Command {
@@ -62,7 +62,7 @@ and such with a broken signature, which must be refused: a license for one is wr
 licenses that are got before the first request is due, beside the plan.
 
 With --corpus the key requests are drawn from a file that keyflow mint wrote, each sent once; with --request captured ones are
-sent again and again, which the report says: a server may answer them from a cache, and may refuse what it has seen. Their
+sent again and again, those in a browser's recording with --har, which the report says: a server may answer them from a cache, and may refuse what it has seen. Their
 answers are judged in full if the device that made them is at hand, else by their shape, and count as unverified then.
 
 While it runs, it is streamed to DIR.journal beside the DIR of its report: if the process is killed, keyflow report render
@@ -92,6 +92,7 @@ Exit codes: 0 all objectives kept, 2 usage, 3 keyflow's own error, 4 the server 
   keyflow load --request FILE --profile PROFILE --rate 5/s
   keyflow load --rate 50/s --keep-alive=false
   keyflow load --profile FILE --authority DIR --allow-host license.example --rate 20/s --dry-run
+  keyflow load --har FILE --profile PROFILE --rate 5/s
   keyflow load --profile expressplay-widevine-test --stand-in`,
 		RunE: func(c *cobra.Command, _ []string) error { return a.load(c.Context(), f) },
 	}
@@ -104,7 +105,7 @@ Exit codes: 0 all objectives kept, 2 usage, 3 keyflow's own error, 4 the server 
 	f.transportFlags.register(s)
 	s.StringArrayVar(&f.mix, "mix", nil, "shares of the requests by `NAME=WEIGHT,...`, the names of profiles or their systems (default: equal shares of the profiles)")
 	s.StringVar(&f.corpus, "corpus", "", "draw the key requests from a `FILE` that keyflow mint wrote")
-	s.StringArrayVar(&f.requests, "request", nil, "replay the captured key request in this `FILE`, as bytes or in base64; repeat for several")
+	f.captureFlags.register(s, "replay the captured key request in this `FILE`, as bytes or in base64; repeat for several", "replay the license requests in this `FILE`, an HTTP archive of a browser")
 	s.IntVar(&f.devices, "devices", 0, "`N` devices take turns at making the key requests to the embedded fakes or the stand-in; a server that remembers certificates is faster with few (default 2)")
 	s.StringVar(&f.results, "vegeta-results", "", "write a record of each request to this `FILE`, due times and all, for vegeta report, plot and encode")
 	f.parts.register(c)

@@ -2,22 +2,17 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
-	"os"
 	"slices"
 	"sync/atomic"
 
 	"keyflow/drm"
-	"keyflow/drm/capture"
-	"keyflow/drm/playready"
 	"keyflow/drm/provider"
 	"keyflow/drm/pssh"
-	"keyflow/drm/widevine"
 	"keyflow/loadtest"
 	"keyflow/reports"
 	"keyflow/suites"
+	"keyflow/suites/triage"
 )
 
 // replayed supplies captured requests, again and again in turn.
@@ -25,60 +20,21 @@ type replayed struct {
 	requests []*capturedRequest
 }
 
-// capturedRequest is a key request that was captured.
-type capturedRequest struct {
-	drm.Captured
-	file   string
-	device device // that made it; nil if it is not at hand
-}
-
-// readCaptures reads the files of --request.
-func readCaptures(files []string) (*replayed, error) {
-	r := &replayed{}
-	for _, file := range files {
-		data, err := readCapture(file)
-		if err != nil {
-			return nil, usage(fmt.Errorf("read key request %s: %w", file, err), "give a file with the message of a CDM, or the body of one request to a license server, as bytes or in base64")
-		}
-		c, err := captured(data)
-		if err != nil {
-			return nil, usage(fmt.Errorf("%s is no key request that can be replayed: %w", file, err), "keyflow inspect FILE tells more of what it holds")
-		}
-		r.requests = append(r.requests, &capturedRequest{Captured: c, file: file})
+// readCaptures reads what the flags name.
+func (f *captureFlags) readCaptures() (*replayed, error) {
+	requests, err := f.readRequests()
+	if err != nil || f.har == "" {
+		return &replayed{requests}, err
 	}
-	return r, nil
-}
-
-func readCapture(file string) ([]byte, error) {
-	f, err := os.Open(file)
+	recorded, err := f.readArchive(triage.Options{})
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, capture.MaxBody+1))
-	switch {
-	case err != nil:
-		return nil, err
-	case len(data) > capture.MaxBody:
-		return nil, fmt.Errorf("it is longer than %d bytes", capture.MaxBody)
-	case len(data) == 0:
-		return nil, errors.New("it is empty")
+	own, err := recorded.captured(f.har)
+	if err == nil && len(own) == 0 {
+		err = usage(fmt.Errorf("%s holds no license request that can be replayed", f.har), archiveHint)
 	}
-	return data, nil
-}
-
-// captured reads the key request that there is in a file, whatever it is wrapped in: the profile wraps it anew.
-func captured(data []byte) (drm.Captured, error) {
-	m, found := capture.Find(data)
-	switch {
-	case !found:
-		return drm.Captured{}, errors.New("it holds no message of Widevine or PlayReady")
-	case m.Answer || m.Refusal:
-		return drm.Captured{}, fmt.Errorf("it holds a %s, which a server answered", m)
-	case m.System == drm.PlayReady:
-		return playready.Capture(m.Body)
-	}
-	return widevine.Capture(m.Body)
+	return &replayed{append(requests, own...)}, err
 }
 
 func (r *replayed) close() error { return nil }
@@ -114,7 +70,7 @@ func (r *replayed) prepare(s *setting, f *loadFlags, streams []*stream) error {
 		}
 		_, devices := s.devices(f.platform, st.profile.DRM, st.clock())
 		for _, c := range own {
-			if c.Kind == drm.KindLicense && len(st.wanted(c)) == 0 {
+			if c.Kind == drm.KindLicense && len(c.wanted(st.targets)) == 0 {
 				return usage(fmt.Errorf("%s names no KID, and no asset does", c.file), "name the content that it is for: --asset NAME or FOLDER")
 			}
 			for _, d := range devices {
@@ -135,22 +91,22 @@ func (r *replayed) prepare(s *setting, f *loadFlags, streams []*stream) error {
 	return nil
 }
 
-// wanted returns the KIDs that a lease for the request is wanted for: those that it names, or else those of the run's assets.
-func (st *stream) wanted(c *capturedRequest) []drm.KID {
+// wanted returns the KIDs that a lease for the request is wanted for: those that it names, or else those of the targets' assets.
+func (c *capturedRequest) wanted(targets []*suites.Target) []drm.KID {
 	if len(c.KIDs) > 0 {
 		return c.KIDs
 	}
 	var kids []drm.KID
-	for _, t := range st.targets {
+	for _, t := range targets {
 		kids = append(kids, t.Asset.KIDs()...)
 	}
 	return kids
 }
 
-// needs returns what leases for the request are wanted for, in turn: one for each of its KIDs if a lease entitles to one.
-func (st *stream) needs(c *capturedRequest) []provider.Need {
-	need := provider.Need{Asset: c.file, KIDs: st.wanted(c), Box: c.Box, Labels: map[drm.KID]string{}}
-	for _, t := range st.targets {
+// need is what a lease for the request is wanted for.
+func (c *capturedRequest) need(targets []*suites.Target) provider.Need {
+	need := provider.Need{Asset: c.file, KIDs: c.wanted(targets), Box: c.Box, Labels: map[drm.KID]string{}}
+	for _, t := range targets {
 		labels := t.Asset.Labels()
 		for _, kid := range need.KIDs {
 			if label, known := labels[kid]; known && need.Labels[kid] == "" {
@@ -162,7 +118,12 @@ func (st *stream) needs(c *capturedRequest) []provider.Need {
 	if d, err := pssh.ParseWidevineData(c.Box.Data); err == nil && c.System == drm.Widevine && len(d.ContentID) > 0 {
 		need.ContentID = d.ContentID
 	}
-	return st.profile.Sessions(st.needOf(need))
+	return need
+}
+
+// needs returns what leases for the request are wanted for, in turn: one for each of its KIDs if a lease entitles to one.
+func (st *stream) needs(c *capturedRequest) []provider.Need {
+	return st.profile.Sessions(st.needOf(c.need(st.targets)))
 }
 
 // source repeats the stream's requests, each with a lease of its own every time.

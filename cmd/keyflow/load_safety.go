@@ -22,7 +22,7 @@ func (f *loadFlags) allowed(streams []*stream, plan loadtest.Plan) error {
 		sum += st.weight
 	}
 	for _, st := range streams {
-		if st.targets[0].Platform == nil && f.corpus == "" && f.requests == nil {
+		if st.targets[0].Platform == nil && f.corpus == "" && !f.captured() {
 			return usage(errors.New("load needs a platform that makes key requests"), "give --authority DIR of a keyflow fake, or --stand-in")
 		}
 		if !st.real() {

@@ -28,14 +28,16 @@ type supply interface {
 // supply opens what the flags name: a corpus, captured requests, or nothing, which means that requests are minted.
 func (f *loadFlags) supply(ctx context.Context) (supply, error) {
 	switch {
-	case f.corpus != "" && f.requests != nil:
-		return nil, usage(errors.New("--corpus and --request exclude each other: each says where the key requests are from"), "leave out one of the two")
-	case (f.corpus != "" || f.requests != nil) && f.parts.given():
-		return nil, usage(errors.New("--mix-kind, --mix-asset and --bad are for requests that the run makes; those of --corpus and --request are what they are"), "leave out one of them; keyflow mint --asset NAME makes a corpus for some assets only")
+	case f.platform == string(suites.PlatformCaptured) && !f.captured():
+		return nil, usage(errors.New("--platform captured needs captured requests"), captureHint)
+	case f.corpus != "" && f.captured():
+		return nil, usage(errors.New("--corpus and --request or --har exclude each other: each says where the key requests are from"), "leave out one of the two")
+	case (f.corpus != "" || f.captured()) && f.parts.given():
+		return nil, usage(errors.New("--mix-kind, --mix-asset and --bad are for requests that the run makes; those of --corpus, --request and --har are what they are"), "leave out one of them; keyflow mint --asset NAME makes a corpus for some assets only")
 	case f.corpus != "":
 		return openCorpus(ctx, f.corpus)
-	case f.requests != nil:
-		return readCaptures(f.requests)
+	case f.captured():
+		return f.readCaptures()
 	}
 	return minted{}, nil
 }

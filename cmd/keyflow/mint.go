@@ -112,8 +112,8 @@ func (f *mintFlags) possible() error {
 		return usage(errors.New("mint needs --out FILE"), "for example --out requests.corpus")
 	case f.authority == "" && f.identity == "":
 		return usage(errors.New("mint needs devices that the load run has too, or nobody could judge the answers"), "keyflow fake --export DIR writes an --authority DIR; --identity DIR has a device that the vendor issued to you")
-	case f.platform == string(suites.PlatformNone):
-		return usage(errors.New("--platform none makes no key requests"), "leave it out")
+	case f.platform == string(suites.PlatformNone), f.platform == string(suites.PlatformCaptured):
+		return usage(fmt.Errorf("--platform %s makes no key requests", f.platform), "leave it out")
 	}
 	if info, err := os.Lstat(f.file); err == nil && info.IsDir() {
 		return usage(fmt.Errorf("--out %s is a directory", f.file), "name a file, for example "+filepath.Join(f.file, "requests.corpus"))

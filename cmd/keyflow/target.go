@@ -41,15 +41,20 @@ func (s *setting) close() {
 	}
 }
 
+// fromEnvironment takes the profile that the environment names if no flag names one.
+func (f *targetFlags) fromEnvironment() {
+	if env := os.Getenv("KEYFLOW_PROFILE"); len(f.profiles) == 0 && env != "" {
+		f.profiles = []string{env}
+	}
+}
+
 // begin reads assets, authority and identity. All errors are of usage or configuration.
 func (f *targetFlags) begin() (*setting, []*suites.Asset, error) {
 	s := &setting{vault: secret.NewVault(), budget: provider.NewBudget(f.budget), clock: drm.SystemClock, seed: f.seed, started: time.Now(), fakes: map[*provider.Profile]*fakes.Server{}, polite: map[*provider.Profile]*suites.Politeness{}}
 	if s.seed == 0 {
 		s.seed = int64(rand.Uint32()) //nolint:gosec // a seed of order and faults, no secret
 	}
-	if env := os.Getenv("KEYFLOW_PROFILE"); len(f.profiles) == 0 && env != "" {
-		f.profiles = []string{env}
-	}
+	f.fromEnvironment()
 	if err := f.consistent(); err != nil {
 		return nil, nil, err
 	}
@@ -99,7 +104,7 @@ func (f *targetFlags) ready() error {
 
 // consistent refuses flags that contradict each other.
 func (f *targetFlags) consistent() error {
-	kinds := []string{"", string(suites.PlatformNone), string(suites.PlatformIdentity), string(suites.PlatformHarness)}
+	kinds := []string{"", string(suites.PlatformNone), string(suites.PlatformCaptured), string(suites.PlatformIdentity), string(suites.PlatformHarness)}
 	real := len(f.profiles) > 0 && !f.standIn
 	systems := []string{string(drm.Widevine), string(drm.PlayReady)}
 	switch {
@@ -165,11 +170,15 @@ func (s *setting) addTargets(f *targetFlags, parties []party, assets []*suites.A
 	suites.Pair(s.targets)
 }
 
+// run says which run it is.
+func (s *setting) run(command string) reports.Run {
+	return reports.Run{ID: fmt.Sprintf("%s-%s", command, s.started.UTC().Format("20060102T150405Z")), Command: command, Started: s.started.UTC(), Seed: s.seed}
+}
+
 // report starts a report on the targets.
 func (s *setting) report(command string, faults []string) *reports.Report {
 	r := &reports.Report{
-		Schema: reports.Schema, Tool: tool(),
-		Run:    reports.Run{ID: fmt.Sprintf("%s-%s", command, s.started.UTC().Format("20060102T150405Z")), Command: command, Started: s.started.UTC(), Seed: s.seed},
+		Schema: reports.Schema, Tool: tool(), Run: s.run(command),
 		Target: reports.Target{Kind: string(s.targets[0].Kind), Platform: string(s.targets[0].PlatformKind), Faults: faults},
 	}
 	add := func(list *[]string, text string) {

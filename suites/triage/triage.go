@@ -62,12 +62,15 @@ var unjudged = []string{
 	"whether decoded media is media: keyflow check decodes with the keys of a device of its own",
 }
 
+// Unjudged lists what no captured exchange shows, and what it would take.
+func Unjudged() []string { return slices.Clone(unjudged) }
+
 // Read reads an archive to its end, or as far as it can be read; then the error is a [*har.Error] and the result tells the rest.
 func Read(r io.Reader, o Options) (*Result, error) {
 	c := newCollection(o.Visit)
 	err := har.Read(r, c.visit)
 	c.finish()
-	t := &reports.Triage{Archive: o.Name, Entries: c.entries, Others: c.others, Unjudged: unjudged}
+	t := &reports.Triage{Archive: o.Name, Entries: c.entries, Others: c.others, Unjudged: Unjudged()}
 	if err != nil {
 		t.Problem = err.Error()
 	}

@@ -91,7 +91,7 @@ func TestFirstFailingStep(t *testing.T) {
 		"token expired, Widevine": {func(t *testing.T) *player {
 			_, target := matrix.StandIn(t, "cenc-1key", "drmtoday-widevine-staging", "")
 			return newPlayer(t, target, provider.Forgery{Begin: -20 * time.Minute, End: -20 * time.Minute}).asks(drm.KindLicense)
-		}, "", want{"code", "token-expired", "the token in header X-Dt-Auth-Token expired  the request", "fresh token"}},
+		}, "", want{"code", "token-expired", "the token in header X-Dt-Auth-Token expired 15m", "fresh token"}},
 		"token expired, PlayReady": {func(t *testing.T) *player {
 			_, target := matrix.StandIn(t, "cenc-1key", "axinom-playready", "token-in-header")
 			return newPlayer(t, target, provider.Forgery{Begin: -2 * time.Hour, End: -2 * time.Hour}).asks(drm.KindLicense)
