@@ -201,7 +201,7 @@ func (t *Triage) Verdict() Verdict {
 			failed++
 		}
 	}
-	total := plural(len(t.All()), "recorded acquisition", "recorded acquisitions")
+	total := plural(len(t.All()), "captured acquisition", "captured acquisitions")
 	switch first := t.First(); {
 	case first != nil:
 		v.State = Failed

@@ -2,12 +2,12 @@ package reports
 
 import "strings"
 
-// triage tells each recorded acquisition: a line for each exchange, and the first failing step whole.
+// triage tells each captured acquisition: a line for each exchange, and the first failing step whole.
 func (s *summary) triage(t *Triage) {
 	if t == nil {
 		return
 	}
-	s.line(s.paint("recorded acquisitions", bold) + "  " + oneLine(t.source()))
+	s.line(s.paint("captured acquisitions", bold) + "  " + oneLine(t.source()))
 	for _, x := range t.All() {
 		s.line("")
 		s.line("  " + oneLine(x.Heading()))
@@ -53,7 +53,7 @@ func (m *markdown) triage(t *Triage) {
 	if t == nil {
 		return
 	}
-	m.line("\n### Recorded acquisitions")
+	m.line("\n### Captured acquisitions")
 	if text := t.source(); text != "" {
 		m.line("\n%s", mdLine(text))
 	}

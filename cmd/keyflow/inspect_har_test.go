@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"keyflow/drm/har"
 	"keyflow/drm/playready/soap"
@@ -28,10 +29,19 @@ type recorded struct {
 	answer           []byte
 	answerType       string
 	redirect, failed string
+	started          time.Time // zero: some time in the past
 }
 
 func archiveOf(t testing.TB, entries ...recorded) []byte {
 	t.Helper()
+	text, err := writeArchive(entries)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+func writeArchive(entries []recorded) ([]byte, error) {
 	header := func(fields [][2]string) []map[string]string {
 		list := []map[string]string{}
 		for _, f := range fields {
@@ -50,18 +60,21 @@ func archiveOf(t testing.TB, entries ...recorded) []byte {
 			request["postData"] = map[string]string{"mimeType": octets, "text": latin.String()}
 		}
 		list = append(list, map[string]any{
-			"startedDateTime": "2026-03-01T10:00:00.250Z", "time": 12.5, "_error": e.failed, "request": request,
+			"startedDateTime": started(e), "time": 12.5, "_error": e.failed, "request": request,
 			"response": map[string]any{
 				"status": e.status, "headers": header(e.answerHeader), "redirectURL": e.redirect,
 				"content": map[string]any{"size": len(e.answer), "mimeType": e.answerType, "text": base64.StdEncoding.EncodeToString(e.answer), "encoding": "base64"},
 			},
 		})
 	}
-	text, err := json.Marshal(map[string]any{"log": map[string]any{"version": "1.2", "entries": list}})
-	if err != nil {
-		t.Fatal(err)
+	return json.Marshal(map[string]any{"log": map[string]any{"version": "1.2", "entries": list}})
+}
+
+func started(e recorded) string {
+	if e.started.IsZero() {
+		return "2026-03-01T10:00:00.250Z"
 	}
-	return text
+	return e.started.UTC().Format(time.RFC3339Nano)
 }
 
 // canary is part of everything that is secret in the archive of [session].

@@ -36,6 +36,7 @@ func TestMain(m *testing.M) {
 //	lines FILE N                  wait until a file has so many lines
 //	running PATTERN               wait until a command in the background has written a file of this name
 //	spoil HOW FILE OUT            copy a file: flip a bit in its middle, cut it there, or give it another version
+//	record SYSTEM DIR OUT [HOW]   record what a browser sees of a license of an exported fake: plain, no-answer, late or lost
 //	capture SYSTEM DIR OUT        make a key request with a device of an exported authority; with base64 after OUT as text
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -48,6 +49,7 @@ func TestScripts(t *testing.T) {
 			"lines":         lines,
 			"spoil":         spoil,
 			"capture":       capturing,
+			"record":        recordSession,
 			"expressplay":   expressPlay,
 		},
 	})

@@ -189,6 +189,10 @@ func contentTypeOf(r *record) string {
 	return "no content type"
 }
 
+// servers are the names by which gateways and CDNs are known, which the header Server of an answer may begin with. What else stands there
+// is not told.
+var servers = regexp.MustCompile(`(?i)^(?:cloudflare|cloudfront|akamai[a-z]*|fastly|nginx|openresty|apache|microsoft-(?:iis|httpapi)|envoy|istio-envoy|varnish|awselb|big-?ip|gws|google frontend|caddy|haproxy|traefik|kestrel|litespeed)`)
+
 // edge is the step at which a page, not the service, answered.
 func (w *walk) edge() outcome {
 	r := w.final()
@@ -199,8 +203,8 @@ func (w *walk) edge() outcome {
 		return ok("no page")
 	}
 	seen := fmt.Sprintf("HTTP %d with an HTML page", r.Status)
-	if server := r.AnswerHeader.Get("Server"); server != "" && len(server) <= har.MaxName {
-		seen += ", Server: " + printableWord(server)
+	if server := servers.FindString(r.AnswerHeader.Get("Server")); server != "" {
+		seen += ", Server: " + server
 	}
 	return failed(provider.ReasonHTML, "a license or a refusal by the license service", seen,
 		"a web page came, not the service: is the path right, and does a CDN, gateway, firewall or login stand before it (TR-11)?")
