@@ -64,7 +64,7 @@ func (r *replayed) prepare(s *setting, f *loadFlags, streams []*stream) error {
 			return usage(fmt.Errorf("no --request is a key request of %s, for %s", st.profile.DRM, st.profile.ID), "leave the profile out, or capture a key request for it")
 		}
 		for _, t := range st.targets {
-			if t.PlatformKind == suites.PlatformNone {
+			if t.PlatformKind == suites.PlatformNone || f.platform == string(suites.PlatformCaptured) {
 				t.PlatformKind = suites.PlatformCaptured
 			}
 		}

@@ -31,7 +31,7 @@ func (f *loadFlags) supply(ctx context.Context) (supply, error) {
 	case f.platform == string(suites.PlatformCaptured) && !f.captured():
 		return nil, usage(errors.New("--platform captured needs captured requests"), captureHint)
 	case f.corpus != "" && f.captured():
-		return nil, usage(errors.New("--corpus and --request or --har exclude each other: each says where the key requests are from"), "leave out one of the two")
+		return nil, usage(errors.New("--corpus excludes --request and --har: each says where the key requests are from"), "leave out one of the two")
 	case (f.corpus != "" || f.captured()) && f.parts.given():
 		return nil, usage(errors.New("--mix-kind, --mix-asset and --bad are for requests that the run makes; those of --corpus, --request and --har are what they are"), "leave out one of them; keyflow mint --asset NAME makes a corpus for some assets only")
 	case f.corpus != "":

@@ -182,8 +182,7 @@ func (w *walk) keys() outcome {
 	if f := w.finding(bindingReasons); f != nil {
 		return failed(f.Reason, f.Expected, f.Seen, "the answer belongs to another request: a cache that ignores the body, or answers that are mixed up under load (RW-29)")
 	}
-	switch {
-	case len(lacking) > 0:
+	if len(lacking) > 0 {
 		return ok("KIDs %s; not %s, which the service may withhold by policy", drm.JoinKIDs(given), drm.JoinKIDs(lacking))
 	}
 	return ok("KIDs %s, all that were asked for", drm.JoinKIDs(asked))

@@ -85,35 +85,35 @@ func (r Replay) send(ctx context.Context) (*record, error) {
 	if u, err := url.Parse(q.URL); err == nil {
 		rec.url = u
 	}
-	response, body, err := r.post(ctx, q)
+	status, header, body, err := r.post(ctx, q)
 	if err != nil {
 		return rec, err
 	}
 	rec.Took = clock.Now().Sub(at)
-	rec.Status, rec.AnswerHeader = response.StatusCode, response.Header
-	rec.Answer = har.Body{Data: body, Type: response.Header.Get("Content-Type")}
+	rec.Status, rec.AnswerHeader = status, header
+	rec.Answer = har.Body{Data: body, Type: header.Get("Content-Type")}
 	rec.answer, _ = capture.Find(body)
 	return rec, nil
 }
 
 // post sends, and follows the redirects that the profile follows.
-func (r Replay) post(ctx context.Context, q *provider.Request) (*http.Response, []byte, error) {
+func (r Replay) post(ctx context.Context, q *provider.Request) (status int, header http.Header, body []byte, err error) {
 	for hops := 0; ; hops++ {
-		h, err := q.HTTP(ctx)
+		sent, err := q.HTTP(ctx)
 		if err != nil {
-			return nil, nil, err
+			return 0, nil, nil, err
 		}
-		response, err := r.Target.Client.Do(h) //nolint:bodyclose // ReadBody closes it
+		response, err := r.Target.Client.Do(sent) //nolint:bodyclose // ReadBody closes it
 		if err != nil {
-			return nil, nil, provider.NewTransportError(err, false)
+			return 0, nil, nil, provider.NewTransportError(err, false)
 		}
 		body, err := r.Target.Profile.ReadBody(response)
 		if err != nil {
-			return response, body, err
+			return 0, nil, nil, err
 		}
 		next, err := r.Target.Profile.Redirected(q, response.StatusCode, response.Header, hops)
 		if err != nil || next == nil {
-			return response, body, err
+			return response.StatusCode, response.Header, body, err
 		}
 		q = next
 	}
