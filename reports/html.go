@@ -28,6 +28,8 @@ var (
 		"ms":      func(ms float64) string { return micros(ms * 1000) },
 		"dash":    orDash,
 		"slug":    slug,
+		"lacking": NotJudged.text,
+		"judged":  NotJudged.judged,
 		"cells":   Accounting.shareCells,
 		"counts":  Operation.countCells,
 		"windows": (*SLOWindows).text,
@@ -157,7 +159,7 @@ func RenderHTML(w io.Writer, r *Report) error {
 		Style:  template.CSS(htmlStyle), //nolint:gosec // it is embedded; nobody else writes it
 		Report: r, ClaimTitle: claimTitle(r.Verdict.Claim), ClaimText: claimText(r.Verdict.Claim),
 		Title:    "keyflow " + cmp.Or(r.Run.Command, "report") + ": " + string(r.Verdict.State),
-		Warnings: with(r.Results, Warn, Info), Open: with(r.Results, Blocked, Unverifiable, NotRun),
+		Warnings: with(r.Results, Warn, Info), Open: r.open(),
 		Target: targetFacts(r.Target), Set: requirementFacts(r.Requirements), RunFacts: runFacts(r),
 	}
 	if len(n) > 0 {

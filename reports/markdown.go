@@ -36,7 +36,8 @@ func RenderMarkdown(w io.Writer, r *Report) error {
 	m.triage(r.Triage)
 	m.failures(r)
 	m.table("Warnings", "Seen", with(r.Results, Warn, Info))
-	m.table("Not decided", "Why", with(r.Results, Blocked, Unverifiable, NotRun))
+	m.table("Not decided", "Why", r.open())
+	m.notJudged(r.NotJudged)
 	m.rest(r)
 	if r.Load != nil {
 		m.load(r.Load)

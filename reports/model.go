@@ -17,6 +17,7 @@ type Report struct {
 	Requirements Requirements `json:"requirements,omitzero"`
 	Verdict      Verdict      `json:"verdict"`
 	Results      []Result     `json:"results,omitempty"`
+	NotJudged    []NotJudged  `json:"not_judged,omitempty"` // for want of something that the run was not given
 	Load         *Load        `json:"load,omitempty"`
 	Triage       *Triage      `json:"triage,omitempty"` // of captured exchanges
 	// RedactionFailed lists where the last gate found a secret and withheld the field: the report must not be trusted
@@ -113,10 +114,28 @@ type Result struct {
 	Hint      string  `json:"hint,omitempty"`       // likely cause, what to do
 	BlockedBy string  `json:"blocked_by,omitempty"` // the step that did not work
 	Note      string  `json:"note,omitempty"`       // what a pass verified, why something is not applicable
+	Partial   string  `json:"partial,omitempty"`    // what a pass leaves open of the requirement; no claim counts it
 
 	Started    time.Time `json:"started,omitzero"`
 	DurationMS float64   `json:"duration_ms"`
 	Transcript string    `json:"transcript,omitempty"` // path relative to the report
+}
+
+// NotJudged is something that a run was not given, and what could not be judged without it.
+type NotJudged struct {
+	Reason  string   `json:"reason"` // of the results
+	Need    string   `json:"need"`   // in words: "a device that the server trusts"
+	Results int      `json:"results"`
+	Checks  []string `json:"checks"`           // ids, each once
+	Partly  []string `json:"partly,omitempty"` // ids of checks that passed in part; see [Result.Partial]
+	Ways    []Way    `json:"ways,omitempty"`
+}
+
+// Way is how something that a run was not given can be had.
+type Way struct {
+	Platform string `json:"platform"` // as [Target.Platform]
+	Give     string `json:"give"`     // to keyflow
+	Judges   int    `json:"judges"`   // how many of the checks it lets be judged
 }
 
 // State is the verdict in one word.

@@ -73,7 +73,7 @@ func TestRead(t *testing.T) {
 	}
 	for _, path := range []string{dir, file} {
 		r, err := Read(path)
-		if err != nil || len(r.Results) != 15 {
+		if err != nil || len(r.Results) != 16 {
 			t.Errorf("Read(%s) = %v, %v", path, r, err)
 		}
 	}

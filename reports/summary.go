@@ -29,7 +29,8 @@ func Summary(w io.Writer, r *Report, o SummaryOptions) error {
 	s := &summary{color: o.Color, width: max(cmp.Or(o.Width, 100), 40)}
 	s.failures(with(r.Results, Error, Fail))
 	s.brief(with(r.Results, Warn, Info))
-	s.brief(with(r.Results, Blocked, Unverifiable, NotRun))
+	s.brief(r.open())
+	s.notJudged(r.NotJudged)
 	if r.Load != nil {
 		s.load(r.Load)
 	}

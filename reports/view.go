@@ -118,6 +118,9 @@ func because(res Result) string {
 		}
 		text = cmp.Or(res.Note, res.Seen, res.Reason)
 	case Pass:
+		if res.Partial != "" {
+			text = strings.TrimPrefix(text+"; in part: open is "+res.Partial, "; ")
+		}
 	case NotApplicable, Excluded, Unverifiable, NotRun:
 		text = cmp.Or(res.Note, res.Seen, res.Reason)
 	}

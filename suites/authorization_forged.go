@@ -18,7 +18,7 @@ type spoilt struct {
 
 // mustRefuseForged sends requests whose tokens were made wrong, each of which must be refused.
 func (e *Env) mustRefuseForged(all []spoilt) {
-	Require(e, HaveLicense)
+	e.rightToken()
 	var refused []string
 	for _, s := range all {
 		if e.documented(s.scenario) {
@@ -27,7 +27,7 @@ func (e *Env) mustRefuseForged(all []spoilt) {
 		e.refuseForged(s)
 		refused = append(refused, s.what)
 	}
-	e.Note("right token granted; refused: %s", strings.Join(refused, ", "))
+	e.Note("%srefused: %s", e.beside("right token granted; "), strings.Join(refused, ", "))
 }
 
 // documented reports whether the profile says that a token that is wrong in this way is taken.
@@ -46,6 +46,7 @@ func (e *Env) refuseForged(s spoilt) {
 		e.Fail(Failure{Reason: reasonAccepted, Step: "send " + s.what, Expected: wantRefusal, Seen: x.granted()})
 	}
 	e.refusal(x, "send "+s.what)
+	e.forItsToken(s.scenario, x)
 	e.asDocumented(s.scenario, x)
 }
 

@@ -38,6 +38,9 @@ type Check struct {
 	Scope  Scope
 	// Needs names what must be at hand beside a target; see [Need].
 	Needs []Need
+	// Leaves says what of the requirement stays open where a check that needs [NeedTrusted] runs with a stranger's device, which
+	// the server only refuses: a pass is one in part then. It is empty if nothing can be judged by refusals.
+	Leaves string
 	// Kills names faults of package fakes, each with what it must turn this check into.
 	Kills   []Kill
 	Timeout time.Duration // 0 is DefaultTimeout
@@ -58,7 +61,9 @@ type Need string
 const (
 	// NeedTrusted is a platform that the server trusts and whose answers can be decrypted: harness or identity.
 	NeedTrusted Need = "a device that the server trusts"
-	// NeedSecondDevice is another such device.
+	// NeedDevice is a device that requests can be made with, trusted or not.
+	NeedDevice Need = "a device to make requests with"
+	// NeedSecondDevice is another device that the server trusts.
 	NeedSecondDevice Need = "a second device that the server trusts"
 	// NeedToken is a profile that attaches a token to its requests.
 	NeedToken Need = "a token"

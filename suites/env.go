@@ -32,6 +32,8 @@ type Env struct {
 	Context context.Context
 	run     context.Context // of the whole run: it ends when the user interrupts
 	check   Check
+	strange bool                // the device is a stranger's, which no server trusts
+	rightly provider.ErrorClass // of the refusal of a stranger that has a right token
 	result  *reports.Result
 	log     *Transcript
 
@@ -178,8 +180,11 @@ func Run(ctx context.Context, c Check, t *Target) (reports.Result, *Transcript) 
 		result.Outcome, result.Note, result.Reason = why.outcome, why.text, why.reason
 		return result, log
 	}
-	e := &Env{Target: t, run: ctx, check: c, result: &result, log: log}
+	e := &Env{Target: t.equipped(), strange: t.Platform == nil, run: ctx, check: c, result: &result, log: log}
 	final := e.execute()
+	if final.Outcome == reports.Pass && e.strange && c.Partly() {
+		final.Partial = c.Leaves
+	}
 	final.DurationMS = float64(t.clock().Now().Sub(started).Microseconds()) / 1000
 	return final, log
 }

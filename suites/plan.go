@@ -1,6 +1,7 @@
 package suites
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -20,8 +21,12 @@ type Plan struct {
 	Seed     int64 // of the order
 	Strict   bool  // a missed SHOULD fails the run
 
+	picked []Check // by id
 	filter types.LabelFilter
 }
+
+// ErrNoDevice says that a plan is empty because there is no device.
+var ErrNoDevice = errors.New("without a device none of the selected checks can be judged")
 
 // NewPlan selects by id globs and by a Ginkgo label filter (e.g. "MUST && KEY"); empty selects all. Checks
 // for other systems than the target's are left out of set and selection alike.
@@ -32,22 +37,33 @@ func NewPlan(targets []*Target, globs []string, labels string, seed int64) (*Pla
 			p.Set = append(p.Set, c)
 		}
 	}
-	selected, err := Select(p.Set, globs)
-	if err != nil {
+	var err error
+	if p.picked, err = Select(p.Set, globs); err != nil {
 		return nil, err
 	}
 	if p.filter, err = types.ParseLabelFilter(labels); err != nil {
 		return nil, fmt.Errorf("label filter %q does not parse", labels) // Ginkgo's own message is a coloured page
 	}
-	for _, c := range selected {
+	for _, c := range p.picked {
 		if slices.ContainsFunc(targets, func(t *Target) bool { return p.selects(c, t) }) {
 			p.Selected = append(p.Selected, c)
 		}
 	}
-	if len(p.Selected) == 0 {
-		return nil, fmt.Errorf("no check matches label filter %q", labels)
+	if len(p.Selected) > 0 {
+		return p, nil
 	}
-	return p, nil
+	for _, c := range p.picked {
+		if slices.ContainsFunc(targets, func(t *Target) bool { return p.wants(c, t) }) {
+			return nil, ErrNoDevice
+		}
+	}
+	return nil, fmt.Errorf("no check matches label filter %q", labels)
+}
+
+// wants reports whether a check is for a target, and the label filter takes it there: a check of every system has the label of
+// the target's.
+func (p *Plan) wants(c Check, t *Target) bool {
+	return c.For(t.Profile.DRM) && p.filter(c.Labels(t.Profile.DRM))
 }
 
 // of returns the checks that are for the target's system.
@@ -55,10 +71,10 @@ func (t *Target) of(checks []Check) []Check {
 	return slices.DeleteFunc(slices.Clone(checks), func(c Check) bool { return !c.For(t.Profile.DRM) })
 }
 
-// selects reports whether a check is for a target, and the label filter takes it there: a check of every system has the label of
-// the target's.
+// selects reports whether a check is wanted on a target and does not need what the user has left out.
 func (p *Plan) selects(c Check, t *Target) bool {
-	return c.For(t.Profile.DRM) && p.filter(c.Labels(t.Profile.DRM))
+	why := t.missing(c)
+	return p.wants(c, t) && (why == nil || why.outcome != reports.Excluded)
 }
 
 // Of returns the selected checks of a target.
@@ -141,6 +157,7 @@ func (r *Recorder) Results(p *Plan) []reports.Result {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var all []reports.Result
+	picked := ids(p.picked)
 	for _, t := range p.Targets {
 		selected := ids(p.Of(t))
 		for _, c := range t.of(p.Set) {
@@ -151,6 +168,9 @@ func (r *Recorder) Results(p *Plan) []reports.Result {
 				result = recorded
 			case !slices.Contains(selected, c.ID):
 				result.Outcome, result.Note = reports.Excluded, "not selected"
+				if why := t.missing(c); why != nil && slices.Contains(picked, c.ID) && p.wants(c, t) {
+					result.Reason, result.Note = why.reason, why.text
+				}
 			default:
 				result.Outcome, result.Note = reports.NotRun, "the run ended before it"
 			}

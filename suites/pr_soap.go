@@ -45,10 +45,11 @@ func playReadySOAP() []Check {
 		{
 			ID: "PR-FLT-01", Title: "A refusal is a SOAP fault with HTTP 500 and a status code of 0x and 8 hexadecimal digits",
 			Level: reports.Should, Source: "Microsoft's documents (a MUST for servers of its SDK), practice; sheet playready.md §14.6, §8.4",
-			Why:   "Clients key on detail/Exception/StatusCode: without it every refusal is an unknown error.",
-			Hint:  "Does the service, or a gateway before it, replace the SDK's fault by an answer of its own?",
-			Kills: []Kill{{"pr-fault-200", reports.Warn, reasonFaultStatus}, {"pr-fault-without-code", reports.Warn, reasonFaultCode}},
-			Run:   refusalsAreFaults,
+			Why:    "Clients key on detail/Exception/StatusCode: without it every refusal is an unknown error.",
+			Hint:   "Does the service, or a gateway before it, replace the SDK's fault by an answer of its own?",
+			Kills:  []Kill{{"pr-fault-200", reports.Warn, reasonFaultStatus}, {"pr-fault-without-code", reports.Warn, reasonFaultCode}},
+			Leaves: leavesRefusals,
+			Run:    refusalsAreFaults,
 		},
 		{
 			ID: "PR-FLT-02", Title: "The status code of a fault fits what is wrong",
@@ -61,10 +62,11 @@ func playReadySOAP() []Check {
 		{
 			ID: "PR-FLT-03", Title: "A fault gives away neither stack trace nor path",
 			Level: reports.Should, Source: "practice (Microsoft's own sample shows a stack); sheet playready.md §14.6",
-			Why:   "A stack trace tells an attacker what runs, in which version, and where.",
-			Hint:  "Let the service tell its text, and log the exception.",
-			Kills: []Kill{{"pr-fault-stack-trace", reports.Warn, reasonFaultTalks}},
-			Run:   faultsAreDiscreet,
+			Why:    "A stack trace tells an attacker what runs, in which version, and where.",
+			Hint:   "Let the service tell its text, and log the exception.",
+			Kills:  []Kill{{"pr-fault-stack-trace", reports.Warn, reasonFaultTalks}},
+			Leaves: leavesRefusals,
+			Run:    faultsAreDiscreet,
 		},
 		{
 			ID: "PR-FLT-04", Title: "A challenge of an unsupported version is refused with 0x8004C60B",
@@ -76,6 +78,9 @@ func playReadySOAP() []Check {
 		},
 	}
 }
+
+// leavesRefusals is what the refusal of a stranger does not show of others.
+const leavesRefusals = "the refusal of a device that is trusted"
 
 func responseInSOAP(e *Env) {
 	x := e.answered()
@@ -102,7 +107,7 @@ func actionWithoutQuotes(e *Env) {
 
 // badSignature gets the answer to a challenge that every server must refuse.
 var badSignature = Step[*Exchange]{"get a refusal for a bad signature", func(e *Env) (*Exchange, error) {
-	Require(e, HaveLicense)
+	e.requireLicense()
 	x, err := e.Exchange(e.playReadyDevice().WithForge(playready.Forge{Sign: flip}), Require(e, HaveBox), drm.KindLicense)
 	if err == nil && x.Granted() {
 		err = drm.Finding{Reason: reasonAccepted, Step: stepTampered, Expected: wantRefusal, Seen: x.granted()}

@@ -24,14 +24,15 @@ func All() []Check {
 	return all
 }
 
-// widevineChecks fills in what all Widevine checks share: the system, the target's scope, and a trusted device.
+// widevineChecks fills in what all Widevine checks share: the system, the target's scope, and a device, which the server trusts
+// unless the check says that any will do.
 func widevineChecks() []Check {
 	checks := slices.Concat(widevineCertificate(), widevineLicense(), widevineKeys(), widevinePSSH(), widevinePrivacy(),
 		widevineSignature(), widevinePolicy(), widevineToken(), widevineRenewal(), widevineRelease())
 	for i := range checks {
 		c := &checks[i]
 		c.System, c.Scope = drm.Widevine, ScopeTarget
-		c.Needs = append([]Need{NeedTrusted}, c.Needs...)
+		c.needDevice()
 	}
 	return checks
 }
@@ -43,9 +44,16 @@ func playReadyChecks() []Check {
 	for i := range checks {
 		c := &checks[i]
 		c.System, c.Scope = drm.PlayReady, ScopeTarget
-		c.Needs = append([]Need{NeedTrusted}, c.Needs...)
+		c.needDevice()
 	}
 	return checks
+}
+
+// needDevice has a check need a device that the server trusts, if it is not content with any.
+func (c *Check) needDevice() {
+	if !slices.Contains(c.Needs, NeedDevice) {
+		c.Needs = append([]Need{NeedTrusted}, c.Needs...)
+	}
 }
 
 // capabilities say what a service must have for the checks of an area, or for one check, to apply to it.

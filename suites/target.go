@@ -43,6 +43,8 @@ type Target struct {
 	Asset        *Asset
 	PlatformKind PlatformKind
 	Platform     drm.Platform // nil for PlatformNone
+	Stranger     drm.Platform // a device that no server trusts, for want of Platform; nil if there is none
+	Bare         bool         // the user asked for no device: checks that need one are not selected
 	Second       drm.Platform // another trusted device, nil if there is none
 	Twin         *Target      // of the same content in the other system, nil if there is none
 	Client       *http.Client
@@ -106,11 +108,8 @@ func (t *Target) missing(c Check) *missing {
 		return &missing{reports.NotApplicable, "", "the run has no target with the same content in the other system"}
 	}
 	for _, n := range needs {
-		switch {
-		case n == NeedTrusted && t.Platform == nil:
-			return &missing{reports.Unverifiable, "no-trusted-device", "needs " + string(n) + ": give --identity, or --authority for a keyflow fake"}
-		case n == NeedSecondDevice && t.Second == nil:
-			return &missing{reports.Unverifiable, "no-second-device", "needs " + string(n)}
+		if reason := t.lacks(n, c); reason != "" {
+			return &missing{t.unjudged(), reason, "needs " + string(n)}
 		}
 	}
 	return nil

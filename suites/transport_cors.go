@@ -57,6 +57,7 @@ func corsChecks() []Check {
 			Why:     "A refusal that the browser withholds looks like a network error: the player cannot tell an expired token from a dead server.",
 			Hint:    "Are the CORS headers set by a filter that errors go past? They belong on every answer, with Vary: Origin where the origin is echoed.",
 			Needs:   []Need{NeedTrusted},
+			Leaves:  "whether a license may be read",
 			Timeout: time.Minute,
 			Kills:   []Kill{{"cors-only-on-200", reports.Warn, reasonAllowOrigin}},
 			Run:     answersAreShared,
@@ -183,11 +184,11 @@ func from(origin string) func(*provider.Request) {
 func answersAreShared(e *Env) {
 	origins, note := e.origins()
 	p := &posts{e: e}
-	classes := []string{"a license"}
+	classes := []string{e.answerIs("a license")}
 	var echoed []*Exchange
 	for i, origin := range origins {
-		x := p.granted("obtain a license for a page of "+origin, call{edit: from(origin)})
-		e.judgeShared(x, origin, "read a license")
+		x := p.wanted("obtain a license for a page of "+origin, call{edit: from(origin)})
+		e.judgeShared(x, origin, "read "+e.answerIs("a license"))
 		echoed = append(echoed, x)
 		for _, refusal := range e.refusals(origin, x.Lease) {
 			x := p.send("get "+refusal.name, refusal.call)

@@ -9,6 +9,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"keyflow/drm"
 	"keyflow/drm/provider"
 	"keyflow/reports"
 )
@@ -21,6 +22,7 @@ func contentTypeChecks() []Check {
 			Why:     "Clients send all of these; a body parser that finds no type and fails with 500, or hangs, tells them to try again for ever.",
 			Hint:    "What does the framework hand to the service when it has no parser for the type: an empty body, nothing, an exception?",
 			Needs:   []Need{NeedTrusted},
+			Leaves:  "what becomes of a key request that would be granted under the right type",
 			Timeout: time.Minute,
 			Kills:   []Kill{{"ct-missing-500", reports.Fail, reasonServerError}},
 			Run:     otherTypesAreRefused,
@@ -28,11 +30,12 @@ func contentTypeChecks() []Check {
 		{
 			ID: "TR-05", Title: "The profile's Content-Type is accepted; others may be refused with 415",
 			Level: reports.Must, Source: "the provider's document, practice; sheet providers.md §7.1",
-			Why:   "A service, or the next version of it, that insists on another type refuses every player that follows the document.",
-			Hint:  "Compare the profile's request.content_type with what the service accepts, parameters such as charset included.",
-			Needs: []Need{NeedTrusted},
-			Kills: []Kill{{"ct-strict-415", reports.Fail, reasonTypeRefused}},
-			Run:   ownTypeIsAccepted,
+			Why:    "A service, or the next version of it, that insists on another type refuses every player that follows the document.",
+			Hint:   "Compare the profile's request.content_type with what the service accepts, parameters such as charset included.",
+			Needs:  []Need{NeedTrusted},
+			Leaves: "whether a key request of that type is granted: it is not refused for its type",
+			Kills:  []Kill{{"ct-strict-415", reports.Fail, reasonTypeRefused}},
+			Run:    ownTypeIsAccepted,
 		},
 		{
 			ID: "TR-06", Title: "Content types agree with the bodies that they declare, and a wrong one is refused or served, never 5xx",
@@ -40,6 +43,7 @@ func contentTypeChecks() []Check {
 			Why:     "A lenient server hides a client's mistake until a strict one takes its place; a client that goes by a wrong type of the answer unwraps it wrongly.",
 			Hint:    "Which of the two is wrong: what the transcript declares, or what it shows of the body?",
 			Needs:   []Need{NeedTrusted},
+			Leaves:  "the type of a license",
 			Timeout: time.Minute,
 			Kills:   []Kill{{"resp-ct-lies", reports.Warn, reasonTypeDisagrees}},
 			Run:     typesAgree,
@@ -117,8 +121,11 @@ var foreignTypes = []string{"", "application/x-www-form-urlencoded", "text/plain
 
 func otherTypesAreRefused(e *Env) {
 	p := &posts{e: e}
-	own := ""
-	p.granted(HaveLicense.Name, call{edit: func(r *provider.Request) { own = e.ownType(r) }})
+	own, answer := "", "granted"
+	x := p.wanted(HaveLicense.Name, call{edit: func(r *provider.Request) { own = e.ownType(r) }})
+	if !e.trusted() {
+		answer = e.cleanRefusal(x)
+	}
 	var told []string
 	for _, media := range foreignTypes {
 		if media == own {
@@ -130,7 +137,17 @@ func otherTypesAreRefused(e *Env) {
 		}
 		told = append(told, media+": "+how)
 	}
-	e.Note("%s: granted; %s", own, strings.Join(told, "; "))
+	e.Note("%s: %s; %s", own, answer, strings.Join(told, "; "))
+}
+
+// cleanRefusal tells how a stranger's right request is refused. If that is no clean refusal, nothing can be said of what comes of
+// requests that are wrong besides, and the check is blocked.
+func (e *Env) cleanRefusal(x *Exchange) string {
+	how, miss := servedOrRefused(x)
+	if miss != nil {
+		e.block("get the refusal of an unknown device", drm.Finding{Reason: miss.Reason, Step: stepHTTP, Expected: miss.Expected, Seen: miss.Seen})
+	}
+	return how
 }
 
 // foreignType is one that no license protocol has for its own, but in wrapped requests.
@@ -144,7 +161,7 @@ func ownTypeIsAccepted(e *Env) {
 	if x.Status == http.StatusUnsupportedMediaType {
 		e.Fail(Failure{Reason: reasonTypeRefused, Step: step, Expected: "a license for Content-Type " + own, Seen: "HTTP 415"})
 	}
-	if err := x.Usable(); err != nil {
+	if err := x.Usable(); err != nil && e.trusted() {
 		e.block(HaveLicense.Name, err)
 	}
 	if strings.HasPrefix(own, foreignType) {
@@ -162,14 +179,14 @@ func ownTypeIsAccepted(e *Env) {
 func typesAgree(e *Env) {
 	p := &posts{e: e}
 	var sent *provider.Request
-	x := p.granted(HaveLicense.Name, call{edit: func(r *provider.Request) { sent = r }})
+	x := p.wanted(HaveLicense.Name, call{edit: func(r *provider.Request) { sent = r }})
 	if why := disagrees(sent.Header, sent.Body); why != "" {
 		e.Miss(Failure{
 			Reason: reasonRequestDisagrees, Step: "make a key request as the profile has it", Expected: "a Content-Type that fits the body", Seen: why,
 			Hint: "Correct the profile's request.content_type: the service does not look at it.",
 		})
 	}
-	e.judgeType(x, "read a license")
+	e.judgeType(x, "read "+e.answerIs("a license"))
 	e.judgeType(p.send("get the refusal of a malformed body", call{body: garbage}), "read the refusal of a malformed body")
 	wrong := "text/xml"
 	if bytes.HasPrefix(bytes.TrimSpace(sent.Body), []byte("<")) {

@@ -70,6 +70,8 @@ func claim(p *Plan, results []reports.Result) reports.Claim {
 	for _, r := range results {
 		switch {
 		case r.Level != reports.Must:
+		case r.Outcome == reports.Pass && r.Partial != "":
+			c.Missing = append(c.Missing, fmt.Sprintf("%s on %s %s: passed in part", r.ID, r.Profile, r.Asset))
 		case r.Outcome == reports.Pass:
 			passed++
 		case r.Outcome == reports.NotApplicable && r.Note != "":

@@ -33,19 +33,21 @@ func widevineCertificate() []Check {
 				{"html-200", reports.Warn, provider.ReasonHTML},
 				{"refuse-with-503", reports.Warn, provider.ReasonStatus},
 			},
-			Run: certificateIsServed,
+			Needs: []Need{NeedDevice},
+			Run:   certificateIsServed,
 		},
 		{
 			ID: "WV-CRT-02", Title: "The certificate's signature verifies under the configured root", Level: reports.Must,
 			Source: "protocol necessity; sheet widevine.md §18, §5.3",
 			Why:    "Clients refuse a certificate that their root did not sign, and with it the whole session.",
-			Hint:   "Is it the certificate that the vendor issued, unchanged, and signed with RSASSA-PSS (SHA-1, salt 20)?",
+			Hint:   "Is it the certificate that the vendor issued, unchanged, and signed with RSASSA-PSS (SHA-1, salt 20)? A keyflow fake has a root of its own: --authority DIR.",
 			Kills: []Kill{
 				{"wv-cert-bit-flipped", reports.Fail, widevine.ReasonCertificateSignature},
 				{"wv-cert-foreign-root", reports.Fail, widevine.ReasonCertificateSignature},
 				{"wv-cert-pkcs1v15", reports.Fail, widevine.ReasonCertificateSignature},
 			},
-			Run: judgedBy(widevine.ReasonCertificateSignature),
+			Needs: []Need{NeedDevice},
+			Run:   judgedBy(widevine.ReasonCertificateSignature),
 		},
 		{
 			ID: "WV-CRT-03", Title: "The certificate is of type SERVICE and has provider, serial and an RSA key of 2048 bits or more", Level: reports.Must,
@@ -57,7 +59,8 @@ func widevineCertificate() []Check {
 				{"wv-cert-spki-key", reports.Fail, widevine.ReasonCertificateKey},
 				{"wv-cert-no-provider", reports.Fail, widevine.ReasonCertificateProvider},
 			},
-			Run: judgedBy(widevine.ReasonCertificateType, widevine.ReasonCertificateKey, widevine.ReasonCertificateProvider),
+			Needs: []Need{NeedDevice},
+			Run:   judgedBy(widevine.ReasonCertificateType, widevine.ReasonCertificateKey, widevine.ReasonCertificateProvider),
 		},
 		{
 			ID: "WV-CRT-04", Title: "The certificate has not expired and was not made in the future", Level: reports.Must,
@@ -65,6 +68,7 @@ func widevineCertificate() []Check {
 			Why:    "A client that looks at the dates stops playing on the day of expiry.",
 			Hint:   "Is a renewed certificate waiting to be installed?",
 			Kills:  []Kill{{"wv-cert-expired", reports.Fail, widevine.ReasonCertificateExpired}},
+			Needs:  []Need{NeedDevice},
 			Run:    judgedBy(widevine.ReasonCertificateExpired, widevine.ReasonCertificateNotYetValid),
 		},
 		{
@@ -81,6 +85,7 @@ func widevineCertificate() []Check {
 			Why:    "Players cache it: when nodes disagree, privacy mode works on some requests only.",
 			Hint:   "Do all nodes behind the load balancer have the same certificate?",
 			Kills:  []Kill{{"wv-cert-alternates", reports.Warn, reasonCertificateChanges}},
+			Needs:  []Need{NeedDevice},
 			Run:    certificateIsStable,
 		},
 		{
@@ -89,6 +94,7 @@ func widevineCertificate() []Check {
 			Why:    "A server that compares the length with 2 refuses clients that send an empty msg.",
 			Hint:   "Is the request told by parsing it, or by its length?",
 			Kills:  []Kill{{"wv-cert-length-exact", reports.Warn, reasonEncodingRefused}},
+			Needs:  []Need{NeedDevice},
 			Run:    encodingsAreAccepted,
 		},
 	}

@@ -20,9 +20,10 @@ func widevineToken() []Check {
 	checks := []Check{
 		{
 			ID: "WV-ATH-01", Title: "A key request without the token is refused", Level: reports.Must, Source: source,
-			Why:   "A license service that takes requests without a token gives every key to everybody.",
-			Hint:  "Is authorization switched off in this environment, or skipped when query and header are empty?",
-			Kills: []Kill{{"auth-not-enforced", reports.Fail, reasonAccepted}},
+			Why:    "A license service that takes requests without a token gives every key to everybody.",
+			Hint:   "Is authorization switched off in this environment, or skipped when query and header are empty?",
+			Kills:  []Kill{{"auth-not-enforced", reports.Fail, reasonAccepted}},
+			Leaves: leavesToken,
 			Run: func(e *Env) {
 				e.mustRefuseToken("token_missing", (*provider.Lease).WithoutToken)
 			},
@@ -33,6 +34,7 @@ func widevineToken() []Check {
 			Hint:    "Does the server compare the token's end with its own clock, in the same unit?",
 			Timeout: maxWait + DefaultTimeout,
 			Kills:   []Kill{{"expired-accepted", reports.Fail, reasonAccepted}},
+			Leaves:  leavesToken,
 			Run:     expiredToken,
 		},
 		{
@@ -48,6 +50,7 @@ func widevineToken() []Check {
 			Why:    "If the signature is not verified everybody can write tokens.",
 			Hint:   "Is the token only decoded, or verified too?",
 			Kills:  []Kill{{"token-signature-ignored", reports.Fail, reasonAccepted}},
+			Leaves: leavesToken,
 			Run: func(e *Env) {
 				e.mustRefuseToken("token_bad_signature", (*provider.Lease).WithAlteredToken)
 			},
@@ -74,7 +77,7 @@ func (e *Env) takeLease(need provider.Need) *provider.Lease {
 // mustRefuseToken sends a request with a right token, which must be granted, and then one with a spoilt token, which must be
 // refused in the way that the profile expects in the scenario.
 func (e *Env) mustRefuseToken(scenario string, spoil func(*provider.Lease) *provider.Lease) {
-	Require(e, HaveLicense)
+	e.rightToken()
 	e.refuseLease(scenario, spoil(e.takeLease(e.firstNeed())))
 }
 
@@ -93,8 +96,9 @@ func (e *Env) refuseLease(scenario string, lease *provider.Lease) *Exchange {
 			Seen: x.granted()})
 	}
 	how := e.refusal(x, step)
+	e.forItsToken(scenario, x)
 	e.asDocumented(scenario, x)
-	e.Note("right token granted; refused with %s", how)
+	e.Note("%srefused with %s", e.beside("right token granted; "), how)
 	return x
 }
 
@@ -114,7 +118,7 @@ const (
 )
 
 func expiredToken(e *Env) {
-	Require(e, HaveLicense)
+	e.rightToken()
 	lease := e.takeLease(e.firstNeed())
 	if lease.Expires.IsZero() {
 		e.NotApplicable("the profile's tokens have no ttl: they do not expire")

@@ -75,11 +75,17 @@ func (a *app) check(ctx context.Context, f *checkFlags) error {
 		return err
 	}
 	defer s.close()
+	if err := s.addStrangers(ctx, f.platform == string(suites.PlatformNone)); err != nil {
+		return err
+	}
 	captured, err := f.readCaptured(s)
 	if err != nil {
 		return err
 	}
 	plan, err := suites.NewPlan(s.targets, f.ids, f.labels, s.seed)
+	if errors.Is(err, suites.ErrNoDevice) {
+		return usage(err, "leave out --platform none, or give --identity, or --authority for a keyflow fake")
+	}
 	if err != nil {
 		return usage(err, "keyflow list checks shows ids and levels; a label filter is for example 'MUST && (KEY || SIG)'")
 	}
@@ -105,6 +111,7 @@ func (a *app) check(ctx context.Context, f *checkFlags) error {
 	r.Run.Finished = time.Now().UTC()
 	r.Requirements = suites.Requirements(plan.Set)
 	r.Results = recorder.Results(plan)
+	r.NotJudged = suites.NotJudged(r.Results)
 	exits := []int{stopExit(stopped)}
 	if captured != nil {
 		r.Triage = captured.triage

@@ -23,6 +23,7 @@ type setting struct {
 	targets   []*suites.Target
 	authority *fakes.Authority
 	identity  identity                                 // of --identity
+	unknown   *identity                                // a device that no server trusts; nil until it is wanted
 	fakes     map[*provider.Profile]*fakes.Server      // behind each profile; none for a real server
 	polite    map[*provider.Profile]*suites.Politeness // of a real server's token and license requests
 	stops     []func() error                           // of the fakes

@@ -162,6 +162,29 @@ func prepare(tb testing.TB, asset string, faults []string) (*suites.Asset, fakes
 	return loaded, options
 }
 
+// strangers is an authority that no fake trusts.
+var strangers = sync.OnceValues(func() (*fakes.Authority, error) {
+	return fakes.NewAuthority(context.Background(), fakes.AuthorityOptions{Devices: 1, RootBits: 2048})
+})
+
+// Bare returns the target as a user has it who was issued no device: with a stranger's, under the roots of the fake.
+func Bare(tb testing.TB, trusting *suites.Target, authority *fakes.Authority) *suites.Target {
+	tb.Helper()
+	others, err := strangers()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	others.AddTo(trusting.Vault)
+	t := *trusting
+	t.PlatformKind, t.Platform, t.Second, t.Twin, t.Issue, t.Revoked, t.Bare = suites.PlatformNone, nil, nil, nil, nil, nil, true
+	if t.Profile.DRM == drm.PlayReady {
+		t.Stranger = playready.NewPlatform(others.PlayReadyDevices()[0], t.Clock).WithRoot(authority.PlayReadyRoot()).WithServerKey(authority.PlayReadyServerKey())
+		return &t
+	}
+	t.Stranger = widevine.NewPlatform(others.Devices()[0], t.Clock).WithRoot(authority.RootKey())
+	return &t
+}
+
 func target(fake *fakes.Server, asset *suites.Asset, profile *provider.Profile, client *http.Client) *suites.Target {
 	t := &suites.Target{
 		Kind: suites.EmbeddedFakes, Profile: profile, Asset: asset, Client: client,
