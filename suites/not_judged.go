@@ -10,10 +10,14 @@ import (
 var ways = []struct {
 	platform PlatformKind
 	give     string
-	judges   func(c Check) bool
 }{
-	{PlatformIdentity, "--identity DIR: the files of a device that the vendor issued to you", func(Check) bool { return true }},
-	{PlatformHarness, "--authority DIR: for your own test server that trusts keyflow's authority", func(Check) bool { return true }},
+	{PlatformIdentity, "--identity DIR: the files of a device that the vendor issued to you"},
+	{PlatformHarness, "--authority DIR: for your own test server that trusts keyflow's authority"},
+}
+
+// with reports whether a check can be judged whole with a platform.
+func (c Check) with(p PlatformKind) bool {
+	return slices.Contains(c.Platforms(), Judges{Platform: p})
 }
 
 // needsOf are the needs that results of a reason are about, in the order of reports.
@@ -43,7 +47,7 @@ func NotJudged(results []reports.Result) []reports.NotJudged {
 		for _, w := range ways {
 			judges := 0
 			for _, id := range distinct(append(slices.Clone(g.Checks), g.Partly...)) {
-				if c, err := Find(id); err == nil && w.judges(c) {
+				if c, err := Find(id); err == nil && c.with(w.platform) {
 					judges++
 				}
 			}

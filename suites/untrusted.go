@@ -107,3 +107,24 @@ func (e *Env) forItsToken(scenario string, x *Exchange) {
 	}
 	e.open(fmt.Sprintf("refused as %s: that may be for the device as well as for the token", x.Reply.Error))
 }
+
+// Judges is a platform that a check can be judged with, and what it leaves open there, "" for nothing.
+type Judges struct {
+	Platform PlatformKind `json:"platform"`
+	Leaves   string       `json:"leaves,omitempty"`
+}
+
+// Platforms returns what a check can be judged with, that which takes least first.
+func (c Check) Platforms() []Judges {
+	has := func(needs ...Need) bool {
+		return slices.ContainsFunc(needs, func(n Need) bool { return slices.Contains(c.Needs, n) })
+	}
+	var all []Judges
+	if c.Partly() || !has(NeedTrusted, NeedSecondDevice, NeedIssuer, NeedRevoked, NeedTwin) {
+		all = append(all, Judges{PlatformNone, c.Leaves})
+	}
+	if !has(NeedSecondDevice, NeedIssuer, NeedRevoked) {
+		all = append(all, Judges{Platform: PlatformIdentity})
+	}
+	return append(all, Judges{Platform: PlatformHarness})
+}

@@ -35,6 +35,9 @@ preflight, redirect, status, edge, provider's code, refusal inside of the body, 
 nothing is sent. With --profile the answers are read as the profile says, the license requests in the archive, and those of
 --request, are sent once more, and all checks run that need no device. A server may refuse a request that it has seen.
 
+With --platform none no device is needed: transport, CORS, certificate, refusals and, where the service tells them apart, tokens are
+judged. What needs a device that the server trusts is not selected, and the report tells what it would take.
+
 Exit codes: 0 the selected checks passed, 1 a MUST failed, 2 usage or configuration, 3 keyflow's own error,
 4 the server cannot be reached, 5 incomplete: interrupted, unverifiable, blocked by nothing red, or not shown in the recording.
 A step of a recording that failed is 1, and an archive without a license exchange 2.`,
@@ -45,6 +48,7 @@ A step of a recording that failed is 1, and an archive without a license exchang
   keyflow check --label 'MUST && SIG'
   keyflow check --fault wv-keys-swapped
   keyflow check --profile expressplay-widevine-test --stand-in
+  keyflow check --profile my-widevine.yaml --platform none
   keyflow check --profile DIR/plain-widevine.yaml --authority DIR --asset FOLDER
   keyflow check --har session.har
   keyflow check --har session.har --profile my-widevine.yaml

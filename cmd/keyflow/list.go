@@ -241,12 +241,21 @@ func (a *app) explain(id string, asJSON bool) error {
 			Why    string        `json:"why"`
 			Hint   string        `json:"hint"`
 			Needs  []suites.Need `json:"needs"`
-		}{list[i], c.Source, c.Why, c.Hint, c.Needs})
+
+			Platforms []suites.Judges `json:"platforms"`
+		}{list[i], c.Source, c.Why, c.Hint, c.Needs, c.Platforms()})
 	}
 	fmt.Fprintf(a.out, "%s  %s\n\n", c.ID, c.Title)
 	fmt.Fprintf(a.out, "level   %s\nsource  %s\nwhy     %s\nhint    %s\n", c.Level, c.Source, c.Why, c.Hint)
 	for _, n := range c.Needs {
 		fmt.Fprintf(a.out, "needs   %s\n", n)
+	}
+	for _, p := range c.Platforms() {
+		part := ""
+		if p.Leaves != "" {
+			part = ", in part: open is " + p.Leaves
+		}
+		fmt.Fprintf(a.out, "judged  with platform %s%s\n", p.Platform, part)
 	}
 	for _, k := range c.Kills {
 		fmt.Fprintf(a.out, "detects %s: %s, %s\n", k.Fault, k.Outcome, k.Reason)

@@ -5,7 +5,6 @@ import (
 
 	"keyflow/drm"
 	"keyflow/fakes"
-	"keyflow/suites"
 )
 
 // stranger returns a device that no server trusts, for what can be learnt from refusals. It is made for the run and thrown away.
@@ -26,7 +25,7 @@ func (s *setting) stranger(ctx context.Context, system drm.System, clock drm.Clo
 // addStrangers gives the targets without a device a stranger's. bare says that the user asked for none.
 func (s *setting) addStrangers(ctx context.Context, bare bool) error {
 	for _, t := range s.targets {
-		if t.PlatformKind != suites.PlatformNone {
+		if t.Platform != nil {
 			continue
 		}
 		d, err := s.stranger(ctx, t.Profile.DRM, t.Clock)
