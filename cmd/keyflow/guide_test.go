@@ -90,7 +90,7 @@ func follow(ts *testscript.TestScript, _ bool, args []string) {
 
 // guideCommand prepares a command for the shell; exec has it take the shell's place, so that signals reach it.
 func guideCommand(ctx context.Context, ts *testscript.TestScript, line string) *exec.Cmd {
-	c := exec.CommandContext(ctx, "sh", "-c", line) //nolint:gosec // a line of the project's own document
+	c := exec.CommandContext(ctx, "sh", "-c", line)
 	c.Dir, c.Env = ts.MkAbs("."), []string{"PATH=" + ts.Getenv("PATH"), "HOME=" + ts.Getenv("HOME"), "TMPDIR=" + ts.MkAbs(".")}
 	return c
 }
