@@ -1,6 +1,7 @@
 package suites
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"slices"
@@ -32,15 +33,17 @@ func Preflight(r *provider.Request, origin string, names []string) *provider.Req
 	return &ask
 }
 
-// Shared says why a browser withholds an answer from a script of the origin, nil if it does not.
+// Shared says why a browser withholds an answer from a script of the origin, nil if it does not. Of an origin that is not known,
+// "", it is only asked that there is one.
 func Shared(c provider.CORS, h http.Header, origin, step string) *drm.Finding {
 	values := h.Values(allowOrigin)
 	switch {
-	case len(values) == 1 && values[0] == origin, len(values) == 1 && values[0] == "*" && !c.Credentials:
+	case len(values) == 1 && values[0] == origin, len(values) == 1 && origin == "" && values[0] != "*", len(values) == 1 && values[0] == "*" && !c.Credentials:
 	default:
-		expected := origin + " or *"
+		page := cmp.Or(origin, "the page's origin")
+		expected := page + " or *"
 		if c.Credentials {
-			expected = origin + ", as * does not go with credentials"
+			expected = page + ", as * does not go with credentials"
 		}
 		return &drm.Finding{Reason: reasonAllowOrigin, Step: step, Expected: allowOrigin + ": " + expected, Seen: seenHeader(allowOrigin, values)}
 	}
