@@ -218,8 +218,12 @@ const (
 	base64URL = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 )
 
-// alterLast changes the highest bit of the last digit of a text's last run of digits: hexadecimal if all of the run are,
-// else base64. Lower bits of a last base64 digit may be unused, so that another text would be the same token.
+// minHexRun is how many digits of base64 are hexadecimal by chance only once in 5000.
+const minHexRun = 8
+
+// alterLast changes the highest bit of the last digit of a text's last run of digits: hexadecimal if all of a long run are, else
+// base64. Lower bits of a last base64 digit may be unused: another text would be the same token, or none. In base64 that has + and
+// / the last run may be short, and hexadecimal by chance.
 func alterLast(text string) string {
 	at := strings.LastIndexAny(text, base64URL)
 	if at < 0 {
@@ -227,7 +231,7 @@ func alterLast(text string) string {
 	}
 	run := text[strings.LastIndexFunc(text[:at], func(r rune) bool { return !strings.ContainsRune(base64URL, r) })+1 : at+1]
 	digits, last := base64URL, text[at]
-	if strings.Trim(run, hexDigits) == "" {
+	if len(run) >= minHexRun && strings.Trim(run, hexDigits) == "" {
 		digits, last = hexDigits[:16], last|0x20 // in lower case; a number stays what it is
 	}
 	i := strings.IndexByte(digits, last)
