@@ -3,6 +3,7 @@ package provider
 import (
 	"errors"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -203,8 +204,25 @@ func (how tampering) spoilURL(address string) (string, error) {
 		return bare, nil
 	}
 	value := strings.LastIndexAny(address, "=/") + 1
-	return address[:value] + how.spoilText(address[value:]), nil
+	return address[:value] + how.spoilEscaped(address[value:]), nil
 }
+
+// spoilEscaped spoils a part of a URL, of which the percent escapes stay what they are unless all of it goes.
+func (how tampering) spoilEscaped(text string) string {
+	if how != tokenAltered {
+		return how.spoilText(text)
+	}
+	masked := escapes.ReplaceAllString(text, "\x00\x00\x00")
+	altered := []byte(alterLast(masked))
+	for i := range altered {
+		if altered[i] == 0 {
+			altered[i] = text[i]
+		}
+	}
+	return string(altered)
+}
+
+var escapes = regexp.MustCompile("%[0-9A-Fa-f]{2}")
 
 // text evaluates the parameter.
 func (p param) text(env map[string]any) (value string, drop bool, err error) {
