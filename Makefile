@@ -20,7 +20,7 @@ test: ## Run all tests; needs nothing but Go (tests that want ffmpeg say so and 
 	go test ./...
 
 race: ## Run all tests with the race detector, shuffled (needs a C compiler)
-	go test -race -shuffle=on -timeout 20m ./... # the scripts and the matrix take minutes where the detector slows them down
+	go test -race -shuffle=on -timeout 40m ./... # the scripts and the matrix take minutes where the detector slows them down
 
 lint: $(BIN)/golangci-lint ## Check style and the rules of the house (builds golangci-lint once)
 	test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'not gofmt-ed'; exit 1; }
