@@ -18,29 +18,25 @@ import (
 
 const kindArchive = "HTTP archive"
 
-// The bounds of what is kept of an archive.
-const (
-	maxExchanges  = 1000
-	maxCandidates = 2000 // entries that a later one may show to be of a license service
-)
+// maxExchanges bounds what is kept of an archive.
+const maxExchanges = 1000
 
-// archiveReader sorts out the entries of an archive that are of a license service: those whose request or answer holds a message,
-// and all others to the same URL, such as preflights and requests whose body was not kept, or to where such an entry leads.
+// archiveReader sorts out the entries of an archive that are of a license service.
 type archiveReader struct {
-	view       inspectedArchive
-	roots      []namedRoot
-	only       int             // the entry that is wanted, -1: all
-	services   map[string]bool // URLs without query
-	candidates []inspectedExchange
-	secrets    archiveSecrets
+	view    inspectedArchive
+	roots   []namedRoot
+	only    int // the entry that is wanted, -1: all
+	sieve   har.Sieve[inspectedExchange]
+	secrets archiveSecrets
 }
 
 // inspectArchive shows an HTTP archive, or one entry of it.
 func (a *app) inspectArchive(in *input, roots []namedRoot, f inspectFlags) error {
 	r := &archiveReader{
 		view:  inspectedArchive{Name: in.name, Kind: kindArchive, Exchanges: []inspectedExchange{}},
-		roots: roots, only: f.entry, services: map[string]bool{}, secrets: archiveSecrets{vault: secret.NewVault()},
+		roots: roots, only: f.entry, secrets: archiveSecrets{vault: secret.NewVault()},
 	}
+	r.sieve.Take, r.sieve.Leave = r.take, r.other
 	err := har.Read(in.text, r.visit)
 	r.finish()
 	if err != nil {
@@ -89,35 +85,23 @@ func (r *archiveReader) visit(e har.Entry) bool {
 	r.view.Entries++
 	if r.only >= 0 {
 		if e.Index == r.only {
-			r.take(r.exchange(e))
+			x, _ := r.exchange(e)
+			r.take(x)
 		}
 		return e.Index < r.only
 	}
-	x := r.exchange(e)
-	switch {
-	case x.found || r.services[x.key]:
-		r.take(x)
-	case e.Method != http.MethodGet && len(r.candidates) < maxCandidates:
-		r.candidates = append(r.candidates, x)
-	default:
-		r.other(x)
-	}
+	r.sieve.Sift(r.exchange(e))
 	return true
 }
 
-// take takes an exchange in, and remembers where others of its service go.
-func (r *archiveReader) take(x inspectedExchange) {
+// take takes an exchange in, if there is room.
+func (r *archiveReader) take(x inspectedExchange) bool {
 	if len(r.view.Exchanges) == maxExchanges {
 		r.view.More++
-		return
+		return false
 	}
 	r.view.Exchanges = append(r.view.Exchanges, x)
-	if x.found {
-		r.services[x.key] = true
-	}
-	if x.leadsTo != "" {
-		r.services[x.leadsTo] = true
-	}
+	return true
 }
 
 func (r *archiveReader) other(x inspectedExchange) {
@@ -129,18 +113,12 @@ func (r *archiveReader) other(x inspectedExchange) {
 
 // finish decides about the entries that had to wait.
 func (r *archiveReader) finish() {
-	for _, x := range r.candidates {
-		if r.services[x.key] {
-			r.take(x)
-		} else {
-			r.other(x)
-		}
-	}
+	r.sieve.Finish()
 	slices.SortStableFunc(r.view.Exchanges, func(x, y inspectedExchange) int { return x.Index - y.Index })
 }
 
-// exchange tells an entry.
-func (r *archiveReader) exchange(e har.Entry) inspectedExchange {
+// exchange tells an entry, and what it shows of whose it is.
+func (r *archiveReader) exchange(e har.Entry) (inspectedExchange, har.Sight) {
 	x := inspectedExchange{
 		Index: e.Index, Took: float64(e.Took) / float64(time.Millisecond), Method: first(e.Method), URL: har.ShownURL(e.URL), Status: e.Status,
 		Failure: first(e.Failure), Redirect: har.ShownURL(e.Redirect), RequestHeaders: fieldsOf(e.Header), AnswerHeaders: fieldsOf(e.AnswerHeader),
@@ -152,23 +130,18 @@ func (r *archiveReader) exchange(e har.Entry) inspectedExchange {
 	var request, answer capture.Message
 	x.Request, request = r.body(where+".request", e.Request)
 	x.Answer, answer = r.body(where+".response", e.Answer)
-	x.found = request.System != "" || answer.System != ""
+	sight := har.Sight{Found: request.System != "" || answer.System != "", Waits: e.Method != http.MethodGet}
 	x.Kind = exchangeKind(e, request, answer)
 	if u, err := url.Parse(e.URL); err == nil {
-		x.Query, x.key = har.Parameters(u), serviceOf(u)
+		x.Query, sight.Service = har.Parameters(u), har.Service(u)
 		if to, err := u.Parse(e.Redirect); e.Redirect != "" && err == nil {
-			x.leadsTo = serviceOf(to)
+			sight.LeadsTo = har.Service(to)
 		}
-		if x.found || r.only >= 0 || e.Method != http.MethodGet || r.services[x.key] {
+		if sight.Found || r.only >= 0 || sight.Waits || r.sieve.Knows(sight.Service) {
 			r.secrets.learn(e, u)
 		}
 	}
-	return x
-}
-
-// serviceOf names a URL without what differs from request to request.
-func serviceOf(u *url.URL) string {
-	return u.Scheme + "://" + strings.ToLower(u.Host) + u.EscapedPath()
+	return x, sight
 }
 
 // kindPreflight is what a browser asks before it sends a request to another origin.

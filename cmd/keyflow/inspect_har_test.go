@@ -195,14 +195,14 @@ func TestInspectArchive(t *testing.T) {
 func TestInspectArchiveBounds(t *testing.T) {
 	t.Parallel()
 	var many []recorded
-	for i := range maxCandidates + 5 {
+	for i := range har.MaxWaiting + 5 {
 		many = append(many, recorded{method: "OPTIONS", url: fmt.Sprintf("https://a.example/%d", i)})
 	}
 	for range maxExchanges + 7 {
 		many = append(many, recorded{method: "POST", url: "https://l.example/", body: []byte{8, 4}})
 	}
 	stdout, _, code := inspectFile(t, t.TempDir(), archiveOf(t, many...))
-	if code != 0 || !strings.Contains(stdout, "\n7 more exchanges are not shown\n") || !strings.Contains(stdout, fmt.Sprintf("\n%d other entries", maxCandidates+5)) {
+	if code != 0 || !strings.Contains(stdout, "\n7 more exchanges are not shown\n") || !strings.Contains(stdout, fmt.Sprintf("\n%d other entries", har.MaxWaiting+5)) {
 		t.Errorf("exit %d, %s", code, stdout[max(0, len(stdout)-500):])
 	}
 	if stdout, _, code = inspectFile(t, t.TempDir(), archiveOf(t)); code != 2 { // log.entries is null

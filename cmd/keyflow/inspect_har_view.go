@@ -35,9 +35,6 @@ type (
 		Redirect       string           `json:"redirect,omitempty"`
 		AnswerHeaders  []inspectedField `json:"answer_headers,omitempty"`
 		Answer         *inspectedBody   `json:"answer,omitempty"`
-
-		key, leadsTo string // its URL without query, and that of its redirect
-		found        bool   // a message of a DRM system is in it
 	}
 	inspectedBody struct {
 		Type    string            `json:"content_type,omitempty"`

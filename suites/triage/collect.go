@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 	"time"
 
 	"keyflow/drm/capture"
@@ -14,9 +13,8 @@ import (
 
 // The bounds of what is kept of an archive.
 const (
-	maxRecords    = 2000
-	maxCandidates = 2000 // entries that a later one may show to be of a license service
-	maxWaiting    = 64 << 10
+	maxRecords = 2000
+	maxWaiting = 64 << 10 // bytes of a body of which it is not known yet whose it is
 )
 
 // record is an entry of a license service, and the messages in it.
@@ -35,11 +33,6 @@ func newRecord(e har.Entry) *record {
 		r.url = &url.URL{}
 	}
 	return r
-}
-
-// service names a URL without what differs from request to request.
-func service(u *url.URL) string {
-	return u.Scheme + "://" + strings.ToLower(u.Host) + u.EscapedPath()
 }
 
 // leadsTo returns where the answer redirects to, nil if it does not.
@@ -65,19 +58,30 @@ func (r *record) ended() time.Time {
 	return r.Started.Add(r.Took)
 }
 
-// collection takes in the entries that are of a license service: those whose request or answer holds a message, all others to the same
-// URL, such as preflights and requests whose body was not kept, and those to where such an entry leads.
+// sight is what the record shows of whose it is.
+func (r *record) sight() har.Sight {
+	s := har.Sight{
+		Service: har.Service(r.url), Found: r.request.System != "" || r.answer.System != "", Waits: r.Method != http.MethodGet,
+	}
+	if to := r.leadsTo(); to != nil {
+		s.LeadsTo = har.Service(to)
+	}
+	return s
+}
+
+// collection takes in the entries that are of a license service.
 type collection struct {
 	entries, others int
 	last            time.Time // at which anything happened
 	records         []*record
-	services        map[string]bool
-	waiting         []*record
+	sieve           har.Sieve[*record]
 	tell            func(har.Entry)
 }
 
 func newCollection(tell func(har.Entry)) *collection {
-	return &collection{services: map[string]bool{}, tell: tell}
+	c := &collection{tell: tell}
+	c.sieve.Take, c.sieve.Leave = c.take, func(*record) { c.others++ }
+	return c
 }
 
 func (c *collection) visit(e har.Entry) bool {
@@ -86,50 +90,29 @@ func (c *collection) visit(e har.Entry) bool {
 	if at := r.ended(); at.After(c.last) {
 		c.last = at
 	}
-	switch found := r.request.System != "" || r.answer.System != ""; {
-	case found || c.services[service(r.url)]:
-		c.take(r, found)
-	case e.Method != http.MethodGet && len(c.waiting) < maxCandidates:
-		if len(r.Answer.Data) > maxWaiting {
-			r.Answer.Data = r.Answer.Data[:maxWaiting]
-		}
-		if len(r.Request.Data) > maxWaiting {
-			r.Request.Data = r.Request.Data[:maxWaiting]
-		}
-		c.waiting = append(c.waiting, r)
-	default:
-		c.others++
+	if c.sieve.Sift(r, r.sight()) {
+		r.Answer.Data = r.Answer.Data[:min(len(r.Answer.Data), maxWaiting)]
+		r.Request.Data = r.Request.Data[:min(len(r.Request.Data), maxWaiting)]
 	}
 	return true
 }
 
-func (c *collection) take(r *record, found bool) {
+// take takes a record in, if there is room.
+func (c *collection) take(r *record) bool {
 	if len(c.records) == maxRecords {
 		c.others++
-		return
+		return false
 	}
 	c.records = append(c.records, r)
-	if found {
-		c.services[service(r.url)] = true
-	}
-	if to := r.leadsTo(); to != nil {
-		c.services[service(to)] = true
-	}
 	if c.tell != nil {
 		c.tell(r.Entry)
 	}
+	return true
 }
 
 // finish decides about the entries that had to wait, and puts all in their order: by time, where there is one.
 func (c *collection) finish() {
-	for _, r := range c.waiting {
-		if c.services[service(r.url)] {
-			c.take(r, false)
-		} else {
-			c.others++
-		}
-	}
-	c.waiting = nil
+	c.sieve.Finish()
 	slices.SortStableFunc(c.records, func(a, b *record) int {
 		if !a.Started.IsZero() && !b.Started.IsZero() && !a.Started.Equal(b.Started) {
 			return a.Started.Compare(b.Started)

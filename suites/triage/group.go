@@ -11,6 +11,7 @@ import (
 
 	"keyflow/drm"
 	"keyflow/drm/capture"
+	"keyflow/drm/har"
 	"keyflow/drm/widevine/wire"
 )
 
@@ -153,13 +154,13 @@ func (c *collection) sessions() []*session {
 	systems := map[string]drm.System{}
 	for _, x := range all {
 		if s := x.system(); s != "" {
-			systems[service(x.first.url)] = s
+			systems[har.Service(x.first.url)] = s
 		}
 	}
 	var sessions []*session
 	var waiting []*exchange // certificate requests before their license request
 	for _, x := range all {
-		system := systems[service(x.first.url)]
+		system := systems[har.Service(x.first.url)]
 		switch k := x.kind(); {
 		case k == string(drm.KindCertificate):
 			waiting = append(waiting, x)
