@@ -61,21 +61,17 @@ type pace struct {
 
 // newPaces returns the pace of each share; shares of a profile have one, and those whose requests cannot be too many have none.
 func newPaces(shares []Share, planned []int64) []*pace {
-	all, sums, known := make([]*pace, len(shares)), map[*provider.Profile]int64{}, map[*provider.Profile]*pace{}
+	sums := map[*provider.Profile]int64{}
 	for i, share := range shares {
 		sums[share.Profile] += planned[i]
 	}
-	for i, share := range shares {
-		n := share.Limit.PerSecond
-		if n <= 0 || sums[share.Profile] <= int64(n) {
-			continue
+	return inCommon(shares, profileOf, func(s Share) *pace {
+		n := s.Limit.PerSecond
+		if n <= 0 || sums[s.Profile] <= int64(n) {
+			return nil
 		}
-		if known[share.Profile] == nil {
-			known[share.Profile] = &pace{n: n}
-		}
-		all[i] = known[share.Profile]
-	}
-	return all
+		return &pace{n: n}
+	})
 }
 
 // reserve returns how long a request has to wait that could be sent now.

@@ -25,14 +25,7 @@ type throttle struct {
 
 // newThrottles returns the throttle of each share; shares of a profile have one.
 func newThrottles(shares []Share) []*throttle {
-	all, known := make([]*throttle, len(shares)), map[*provider.Profile]*throttle{}
-	for i, share := range shares {
-		if known[share.Profile] == nil {
-			known[share.Profile] = &throttle{}
-		}
-		all[i] = known[share.Profile]
-	}
-	return all
+	return inCommon(shares, profileOf, func(Share) *throttle { return &throttle{} })
 }
 
 // note records an answer. polite begins a pause, or prolongs the one that goes on.
@@ -79,12 +72,7 @@ func (s *sender) rests(f *flight) bool {
 // throttled tells what servers said about being asked too much, nil if none did.
 func (r *run) throttled() *reports.Throttled {
 	out := &reports.Throttled{Polite: r.config.Polite}
-	known := map[*throttle]bool{}
-	for _, t := range r.sender.throttles {
-		if known[t] {
-			continue // shares of a profile have one
-		}
-		known[t] = true
+	for _, t := range distinct(r.sender.throttles) {
 		t.mu.Lock()
 		out.Answers += t.answers
 		out.RetryAfter += t.told

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"keyflow/drm"
@@ -88,30 +89,51 @@ func mixOf(shares []Share) (Mix, error) {
 	return NewMix(weights...)
 }
 
+// inCommon returns what each share has of something that all shares with the same key have in common. It is made for the first of
+// them.
+func inCommon[K comparable, T any](shares []Share, key func(Share) K, of func(Share) T) []T {
+	all, known := make([]T, len(shares)), map[K]T{}
+	for i, s := range shares {
+		k := key(s)
+		if _, there := known[k]; !there {
+			known[k] = of(s)
+		}
+		all[i] = known[k]
+	}
+	return all
+}
+
+// profileOf is the key of what shares of a profile have in common.
+func profileOf(s Share) *provider.Profile { return s.Profile }
+
+// distinct returns each element once, in the order in which they come first.
+func distinct[T comparable](list []T) []T {
+	var once []T
+	for _, e := range list {
+		if !slices.Contains(once, e) {
+			once = append(once, e)
+		}
+	}
+	return once
+}
+
 // lane is the way to the hosts of a network: connections that were opened ahead, and the transport that uses them.
 type lane struct {
 	pool      *connPool
 	transport *http.Transport
 }
 
-// newLanes returns the lane of each share.
+// newLanes returns the lane of each share; shares of a network have one.
 func newLanes(c Config, t *traffic) []*lane {
-	shares := c.Shares
-	lanes := make([]*lane, len(shares))
-	known := map[*Network]*lane{}
-	for i, s := range shares {
-		if known[s.Network] == nil {
-			n := s.Network
-			if n == nil {
-				n = &Network{}
-			}
-			pool := newConnPool(n.Dial, n.TLS)
-			pool.traffic = t
-			known[s.Network] = &lane{pool, newTransport(c, pool)}
+	return inCommon(c.Shares, func(s Share) *Network { return s.Network }, func(s Share) *lane {
+		n := s.Network
+		if n == nil {
+			n = &Network{}
 		}
-		lanes[i] = known[s.Network]
-	}
-	return lanes
+		pool := newConnPool(n.Dial, n.TLS)
+		pool.traffic = t
+		return &lane{pool, newTransport(c, pool)}
+	})
 }
 
 func (l *lane) close() {

@@ -45,8 +45,7 @@ type supply struct {
 	failures tally
 	waited   atomic.Int64 // requests that came late because the token service had just come back
 	outages  []outage
-	lost     int // outages that are not told one by one
-	told     bool
+	lost     int       // outages that are not told one by one
 	over     time.Time // when the last outage ended
 }
 
@@ -58,15 +57,9 @@ type outage struct {
 
 // newSupplies returns the supply of each share; shares of a profile have one.
 func newSupplies(shares []Share) []*supply {
-	all, known := make([]*supply, len(shares)), map[*provider.Profile]*supply{}
-	for i, share := range shares {
-		p := share.Profile
-		if known[p] == nil {
-			known[p] = &supply{profile: p, before: p.TokenCounts(), change: make(chan struct{}), failures: tally{}}
-		}
-		all[i] = known[p]
-	}
-	return all
+	return inCommon(shares, profileOf, func(s Share) *supply {
+		return &supply{profile: s.Profile, before: s.Profile.TokenCounts(), change: make(chan struct{}), failures: tally{}}
+	})
 }
 
 func (s *supply) changed() {
@@ -330,8 +323,9 @@ func (m *minter) renew(n int64, again Source) (*flight, error) {
 // tokens tells how the tokens of the run came, nil if it needs none of a service and renews none.
 func (r *run) tokens() *reports.Tokens {
 	out := &reports.Tokens{}
-	for _, s := range r.minter.supplies {
-		s.tell(out, r)
+	supplies := distinct(r.minter.supplies)
+	for _, s := range supplies {
+		s.tell(out, r, len(supplies) > 1)
 	}
 	if out.Taken+out.Renewed+out.Failed == 0 && len(out.Outages) == 0 {
 		return nil
@@ -339,14 +333,10 @@ func (r *run) tokens() *reports.Tokens {
 	return out
 }
 
-// tell adds what the supply counted and its outages.
-func (s *supply) tell(out *reports.Tokens, r *run) {
+// tell adds what the supply counted and its outages; named tells whose they are.
+func (s *supply) tell(out *reports.Tokens, r *run, named bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.told {
-		return // shares of a profile have one
-	}
-	s.told = true
 	now := s.profile.TokenCounts()
 	out.Taken += now.Taken - s.before.Taken
 	out.Renewed += now.Renewed - s.before.Renewed
@@ -357,7 +347,7 @@ func (s *supply) tell(out *reports.Tokens, r *run) {
 		if !r.minter.began.IsZero() {
 			told.AtMS = max(0, o.from.Sub(r.minter.began).Milliseconds())
 		}
-		if r.minter.supplies[0] != r.minter.supplies[len(r.minter.supplies)-1] {
+		if named {
 			told.Profile = s.profile.ID
 		}
 		out.Outages = append(out.Outages, told)
