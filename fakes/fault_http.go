@@ -148,8 +148,7 @@ func sendTwice(w http.ResponseWriter, x *exchange, a answer) {
 			return // the client noticed
 		}
 		_, err = io.Copy(io.Discard, io.LimitReader(r.Body, x.server.maxBody))
-		y := &exchange{server: x.server, now: x.server.clock.Now()}
-		y.record = Record{N: x.server.history.arrive(), Time: y.now.UTC(), Method: r.Method[:min(len(r.Method), maxMethod)]}
+		y := x.server.arrive(r)
 		y.acted(faultTwice)
 		y.settle(Broken, 0, 0, "")
 		if err != nil {

@@ -29,8 +29,8 @@ const (
 // serveProtocol answers one request to the protocol address. It reads the request as a whole first: which faults are on
 // depends on what is asked for.
 func (s *Server) serveProtocol(w http.ResponseWriter, r *http.Request) {
-	x := &exchange{server: s, now: s.clock.Now(), head: headOf(r), from: portOf(r.RemoteAddr)}
-	x.record = Record{N: s.history.arrive(), Time: x.now.UTC(), Method: r.Method[:min(len(r.Method), maxMethod)]}
+	x := s.arrive(r)
+	x.head, x.from = headOf(r), portOf(r.RemoteAddr)
 	s.role.enter(r)
 	refused := s.receive(w, r, x)
 	x.faults = s.faults.match(x.record.System, x.record.Operation, x.record.KIDs)
@@ -57,6 +57,13 @@ func (s *Server) serveProtocol(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	x.send(w, a, Answered, "")
+}
+
+// arrive begins the exchange of a request: from now on it counts.
+func (s *Server) arrive(r *http.Request) *exchange {
+	x := &exchange{server: s, now: s.clock.Now()}
+	x.record = Record{N: s.history.arrive(), Time: x.now.UTC(), Method: r.Method[:min(len(r.Method), maxMethod)]}
+	return x
 }
 
 // decide returns the answer to a request that could be received.
