@@ -114,8 +114,8 @@ func (f *fakeFlags) options() (*fakes.Options, error) {
 		return nil, err
 	}
 	switch {
-	case f.devices < 0 || f.devices > fakes.MaxDevices:
-		return nil, usage(fmt.Errorf("--devices %d is not between 1 and %d", f.devices, fakes.MaxDevices), "for example --devices 20")
+	case devicesInRange(f.devices) != nil:
+		return nil, devicesInRange(f.devices)
 	case f.devices > 0 && f.authority != "":
 		return nil, usage(errors.New("--devices is for a fresh authority, and --authority names one"), "leave out one of the two")
 	case f.authority != "":

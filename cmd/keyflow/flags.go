@@ -1,10 +1,13 @@
 package main
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"keyflow/fakes"
 )
 
 func flagNames(c *cobra.Command) []string {
@@ -62,4 +65,12 @@ func (f *targetFlags) register(c *cobra.Command, command string) {
 	s.StringVar(&f.out, "out", "keyflow-report/"+command, "`DIR` for the report; the one before is kept as DIR.previous")
 	s.Int64Var(&f.seed, "seed", 0, "seed of order and faults (default: random, told in the report)")
 	s.BoolVar(&f.json, "json", false, "print the report as JSON on standard output")
+}
+
+// devicesInRange refuses a number of --devices that an authority cannot have.
+func devicesInRange(n int) error {
+	if n < 0 || n > fakes.MaxDevices {
+		return usage(fmt.Errorf("--devices %d is not between 1 and %d", n, fakes.MaxDevices), "for example --devices 20")
+	}
+	return nil
 }

@@ -121,8 +121,8 @@ func (f *targetFlags) consistent() error {
 		return usage(errors.New("--widevine is for the embedded fakes and --stand-in, not for a real server"), "start a fake of that kind in another process: keyflow fake --widevine NAME --export DIR")
 	case real && len(f.playReady) > 0:
 		return usage(errors.New("--playready is for the embedded fakes and --stand-in, not for a real server"), "start a fake of that kind in another process: keyflow fake --playready NAME --export DIR")
-	case f.devices < 0 || f.devices > fakes.MaxDevices:
-		return usage(fmt.Errorf("--devices %d is not between 1 and %d", f.devices, fakes.MaxDevices), "for example --devices 20")
+	case devicesInRange(f.devices) != nil:
+		return devicesInRange(f.devices)
 	case f.devices > 0 && (f.authority != "" || f.identity != "" || real):
 		return usage(errors.New("--devices is for the embedded fakes and --stand-in, whose authority is made for the run"), "keyflow fake --devices N --export DIR makes an authority with N devices, for --authority DIR")
 	case f.soak < 0:
