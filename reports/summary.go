@@ -83,6 +83,11 @@ func (s *summary) paint(text string, codes ...string) string {
 	if !s.color || text == "" {
 		return text
 	}
+	return Paint(text, codes...)
+}
+
+// Paint returns the text between the escape sequences that a terminal takes for these SGR codes.
+func Paint(text string, codes ...string) string {
 	return "\x1b[" + strings.Join(codes, ";") + "m" + text + "\x1b[0m"
 }
 

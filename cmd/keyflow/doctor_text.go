@@ -39,21 +39,7 @@ func (a *app) gated(vault *secret.Vault, text []byte) error {
 
 func (t *doctorText) line(format string, args ...any) { fmt.Fprintf(t, format+"\n", args...) }
 
-// SGR codes of what is told in colour: those that every terminal has.
-const (
-	sgrBold   = "1"
-	sgrRed    = "31"
-	sgrGreen  = "32"
-	sgrYellow = "33"
-	sgrDim    = "2"
-)
-
-func (t *doctorText) paint(code, text string) string {
-	if !t.color || code == "" {
-		return text
-	}
-	return "\x1b[" + code + "m" + text + "\x1b[0m"
-}
+func (t *doctorText) paint(code, text string) string { return paint(t.color, code, text) }
 
 func (t *doctorText) heading(text string) { t.line("\n%s", t.paint(sgrBold, text)) }
 

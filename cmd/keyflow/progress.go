@@ -67,15 +67,12 @@ func targets(n int) string {
 func (p *checkProgress) paint(o reports.Outcome) string {
 	text := string(o)
 	pad := strings.Repeat(" ", max(0, 7-len(text)))
-	if !p.color {
-		return text + pad
-	}
-	code := "33"
+	code := sgrYellow
 	switch o {
 	case reports.Pass:
-		code = "32"
+		code = sgrGreen
 	case reports.Fail, reports.Error:
-		code = "31"
+		code = sgrRed
 	}
-	return "\x1b[" + code + "m" + text + "\x1b[0m" + pad
+	return paint(p.color, code, text) + pad
 }
