@@ -17,6 +17,7 @@ type exchange struct {
 	server      *Server
 	now         time.Time                  // of arrival, by the server's clock
 	request     request                    // of Widevine
+	body        []byte                     // that it was read from
 	challenge   *challenge                 // of PlayReady; nil: not a request to its license server
 	clientID    *wire.ClientIdentification // decrypted, of a request in privacy mode
 	token       *tokenRequest              // to ExpressPlay's token service; nil: a key request

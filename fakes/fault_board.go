@@ -57,6 +57,11 @@ func (b *board) add(settings []Setting, replace bool) error {
 	return nil
 }
 
+// has reports whether the fault is set, for any request.
+func (b *board) has(name string) bool {
+	return slices.ContainsFunc(*b.set.Load(), func(a *armed) bool { return a.Name == name })
+}
+
 func (b *board) settings() []Setting {
 	set := *b.set.Load()
 	out := make([]Setting, len(set))

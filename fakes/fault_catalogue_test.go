@@ -13,7 +13,7 @@ func TestCatalogue(t *testing.T) {
 	t.Parallel()
 	form := regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
 	seen := make(map[string]bool)
-	total := len(protocolFaults) + len(privacyFaults) + len(renewalFaults) + len(connectionFaults) + len(transportFaults) + len(certificateFaults) + len(providerScopes) + len(allPlayReadyFaults())
+	total := len(protocolFaults) + len(privacyFaults) + len(renewalFaults) + len(malformedFaults) + len(connectionFaults) + len(transportFaults) + len(certificateFaults) + len(providerScopes) + len(allPlayReadyFaults())
 	for _, f := range fakes.Catalogue() {
 		if !form.MatchString(f.Name) || seen[f.Name] || f.Description == "" || f.Layer == "" {
 			t.Errorf("%+v", f)
@@ -41,6 +41,9 @@ func TestCatalogue(t *testing.T) {
 		}
 		if c, ok := allPlayReadyFaults()[f.Name]; ok {
 			tested = f.System == drm.PlayReady && f.Operation == c.operation
+		}
+		if c, ok := malformedFaults[f.Name]; ok {
+			tested = f.Layer == c.layer && f.System == c.system && f.Operation == ""
 		}
 		if !tested {
 			t.Errorf("%s: no test sees its effect", f.Name)

@@ -64,10 +64,14 @@ func unavailable(w http.ResponseWriter, _ *http.Request, x *exchange) {
 	a.write(w)
 }
 
-// neverAnswers holds the request until the client leaves, the server stops or silenceLimit is over, then cuts the
-// connection, so that net/http doesn't answer on its own.
 func neverAnswers(w http.ResponseWriter, r *http.Request, x *exchange) {
-	x.acted(faultNeverAnswers)
+	x.holdOpen(w, r, faultNeverAnswers)
+}
+
+// holdOpen is a fault: it holds the request until the client leaves, the server stops or silenceLimit is over, then cuts the
+// connection, so that net/http doesn't answer on its own.
+func (x *exchange) holdOpen(w http.ResponseWriter, r *http.Request, fault string) {
+	x.acted(fault)
 	x.settle(Broken, 0, 0, "")
 	ctx, cancel := context.WithTimeout(r.Context(), silenceLimit)
 	defer cancel()
@@ -93,14 +97,16 @@ func endlessBody(w http.ResponseWriter, r *http.Request, x *exchange) {
 	}
 }
 
-// resetConnection closes the connection with a TCP reset instead of an orderly end.
-func resetConnection(w http.ResponseWriter, _ *http.Request, x *exchange) {
+func resetConnection(w http.ResponseWriter, _ *http.Request, x *exchange) { x.cut(w, faultReset) }
+
+// cut is a fault: it closes the connection with a TCP reset instead of an orderly end.
+func (x *exchange) cut(w http.ResponseWriter, fault string) {
 	conn, ok := takeOver(w)
 	if !ok {
 		x.noConnection(w)
 		return
 	}
-	x.acted(faultReset)
+	x.acted(fault)
 	x.settle(Broken, 0, 0, "")
 	if secure, ok := conn.(*tls.Conn); ok {
 		conn = secure.NetConn() // without its orderly end

@@ -86,7 +86,7 @@ type definition struct {
 
 // definitions is the one table of all faults, in the order in which they act.
 func definitions() []definition {
-	return slices.Concat(connectionFaults(), transportFaults(), certificateFaults(), providerFaults(), gateFaults(), licenseFaults(), renewalFaults(), playReadyFaults())
+	return slices.Concat(connectionFaults(), transportFaults(), malformedFaults(), certificateFaults(), providerFaults(), gateFaults(), licenseFaults(), renewalFaults(), playReadyFaults())
 }
 
 func connectionFaults() []definition {

@@ -46,9 +46,12 @@ func (s *Server) serveProtocol(w http.ResponseWriter, r *http.Request) {
 	}
 	var a answer
 	if refused == nil {
-		a, refused = x.decide(r)
+		a, refused = x.decide(w, r)
 	}
-	if refused != nil {
+	if x.mishandled(w, r, refused) {
+		return
+	}
+	if refused = x.failing(refused); refused != nil {
 		a = refused.answer(s.textOnly)
 		if x.provider != nil {
 			a = x.provider.refuse(x, refused, a)
@@ -67,11 +70,14 @@ func (s *Server) arrive(r *http.Request) *exchange {
 }
 
 // decide returns the answer to a request that could be received.
-func (x *exchange) decide(r *http.Request) (answer, *refusal) {
+func (x *exchange) decide(w http.ResponseWriter, r *http.Request) (answer, *refusal) {
 	switch {
 	case x.browser.preflight:
 		return x.preflight()
 	case x.token == nil:
+		if refused := x.takesForm(w, r); refused != nil {
+			return answer{}, refused
+		}
 		if refused := x.takesType(r); refused != nil {
 			return answer{}, refused
 		}
@@ -93,10 +99,6 @@ func (s *Server) receive(w http.ResponseWriter, r *http.Request, x *exchange) *r
 		x.record.Operation = OperationPreflight
 		return nil
 	}
-	if r.Method != http.MethodPost {
-		w.Header().Set("Allow", http.MethodPost)
-		return refuse(http.StatusMethodNotAllowed, reasonMethod, "key requests are sent with POST")
-	}
 	body, refused := s.readBody(w, r)
 	x.record.RequestBytes = len(body)
 	if refused != nil {
@@ -112,6 +114,7 @@ func (s *Server) receive(w http.ResponseWriter, r *http.Request, x *exchange) *r
 		return x.receiveChallenge(r, body)
 	}
 	x.request = readRequest(body)
+	x.body = body
 	x.record.Operation = x.request.operation
 	x.record.KIDs = x.request.content.kids
 	x.record.RequestID = shortHex(x.request.requestID())
@@ -169,18 +172,15 @@ func shortHex(b []byte) string { return hex.EncodeToString(b[:min(len(b), maxReq
 
 // readBody reads at most maxBody bytes. A longer body closes the connection, without reading the rest.
 func (s *Server) readBody(w http.ResponseWriter, r *http.Request) ([]byte, *refusal) {
-	tooLarge := func() *refusal {
-		w.Header().Set("Connection", "close")
-		return refuse(http.StatusRequestEntityTooLarge, reasonTooLarge, "the body has more than "+strconv.FormatInt(s.maxBody, 10)+" bytes")
+	limit := s.bodyLimit()
+	if r.ContentLength > limit {
+		return nil, s.tooLarge(w)
 	}
-	if r.ContentLength > s.maxBody {
-		return nil, tooLarge()
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, s.maxBody))
-	var limit *http.MaxBytesError
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	var tooLong *http.MaxBytesError
 	switch {
-	case errors.As(err, &limit):
-		return body, tooLarge()
+	case errors.As(err, &tooLong):
+		return body, s.tooLarge(w)
 	case err != nil:
 		return body, refuse(http.StatusBadRequest, reasonIncomplete, "the body ends early")
 	}

@@ -122,6 +122,7 @@ func (x *exchange) verifySignature(signer *chain.Certificate) *refusal {
 	case len(signature) == 0 && x.acts(faultSigEmptyAccepted):
 	case x.on(faultAnyKeyAccepted) && x.server.authority.signed(msg, signature) && x.acts(faultAnyKeyAccepted):
 	case x.acts(faultSigNotVerified):
+	case x.request.cut && x.acts(faultCutAccepted):
 	default:
 		return refuse(http.StatusForbidden, reasonSignature, "the request's signature does not verify")
 	}

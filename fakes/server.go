@@ -22,6 +22,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"keyflow/drm"
@@ -104,6 +105,7 @@ type Server struct {
 
 	clock   *Clock
 	faults  *board
+	broken  atomic.Bool // by a malformed request, until the next one
 	instead map[string]func(http.ResponseWriter, *http.Request, *exchange)
 	history *history
 	chains  *chainCache[*chain.Certificate]

@@ -43,6 +43,7 @@ type request struct {
 	message   *wire.LicenseRequest
 	content   content
 	refusal   *refusal // why reading stopped; nil if it did not
+	cut       bool     // by a fault: the signature is not all there
 }
 
 // content is what a request asks for.
@@ -177,8 +178,13 @@ func (x *exchange) serve() (answer, *refusal) {
 // widevine returns the protocol answer to a key request.
 func (x *exchange) widevine() ([]byte, *refusal) {
 	switch {
+	case x.request.envelope == nil && x.acts(faultEmptyIsAsking):
+		return x.serviceCertificate()
+	case x.cutOff():
 	case x.request.refusal != nil:
 		return nil, x.request.refusal
+	}
+	switch {
 	case x.request.operation == drm.KindCertificate:
 		return x.serviceCertificate()
 	case x.request.operation != drm.KindLicense:
