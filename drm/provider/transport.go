@@ -141,7 +141,10 @@ func clip(s string) string {
 
 // ReadBody reads the body of an answer, at most MaxBytes of the profile, and closes it. Its error is a [*TransportError].
 func (p *Profile) ReadBody(r *http.Response) ([]byte, error) {
-	defer func() { _ = r.Body.Close() }() // an answer that was read to its end is good whatever closing says
+	defer func() { _ = r.Body.Close() }()                        // an answer that was read to its end is good whatever closing says
+	if r.Request != nil && r.Request.Method == http.MethodHead { // the length is that of GET (RFC 9110 §9.3.2)
+		return nil, nil
+	}
 	limit := p.Response.MaxBytes
 	if r.ContentLength > limit {
 		return nil, tooLarge(limit, fmt.Sprintf("%d bytes announced", r.ContentLength))
