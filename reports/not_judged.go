@@ -27,6 +27,9 @@ func (n NotJudged) judged(w Way) string {
 	if w.Judges == len(n.Checks)+len(n.Partly) {
 		return "all of them"
 	}
+	if w.Judges == 0 {
+		return "none of them"
+	}
 	return fmt.Sprintf("%d of them", w.Judges)
 }
 

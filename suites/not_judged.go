@@ -6,11 +6,13 @@ import (
 	"keyflow/reports"
 )
 
-// ways are what may be given to a run that has no device that the server trusts.
+// ways are what may be given to a run that has no device that the server trusts. What was captured lets none of the checks be judged,
+// but the answers' shape beside them.
 var ways = []struct {
 	platform PlatformKind
 	give     string
 }{
+	{PlatformCaptured, "--har FILE or --request FILE: what a player sent; the answers are judged by their shape"},
 	{PlatformIdentity, "--identity DIR: the files of a device that the vendor issued to you"},
 	{PlatformHarness, "--authority DIR: for your own test server that trusts keyflow's authority"},
 }
@@ -24,10 +26,14 @@ func (c Check) with(p PlatformKind) bool {
 var needsOf = []struct {
 	reason string
 	need   Need
-}{{reasonNoTrusted, NeedTrusted}, {reasonNoSecondDevice, NeedSecondDevice}, {reasonNoDevice, NeedDevice}}
+}{
+	{reasonNoTrusted, NeedTrusted}, {reasonNoSecondDevice, NeedSecondDevice}, {reasonNoDevice, NeedDevice},
+	{reasonNoIssuer, NeedIssuer}, {reasonNoRevoked, NeedRevoked},
+}
 
-// NotJudged tells what results stayed open for want of a device, and what it would take to have them judged.
-func NotJudged(results []reports.Result) []reports.NotJudged {
+// NotJudged tells what results stayed open for want of a device, and what it would take to have them judged. captured says that the
+// run was given captured requests.
+func NotJudged(results []reports.Result, captured bool) []reports.NotJudged {
 	var all []reports.NotJudged
 	for _, n := range needsOf {
 		g := reports.NotJudged{Reason: n.reason, Need: string(n.need)}
@@ -50,6 +56,9 @@ func NotJudged(results []reports.Result) []reports.NotJudged {
 				if c, err := Find(id); err == nil && c.with(w.platform) {
 					judges++
 				}
+			}
+			if judges == 0 && (w.platform != PlatformCaptured || captured || n.reason != reasonNoTrusted) {
+				continue
 			}
 			g.Ways = append(g.Ways, reports.Way{Platform: string(w.platform), Give: w.give, Judges: judges})
 		}

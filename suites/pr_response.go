@@ -149,7 +149,7 @@ func unknownTransaction(e *Env) {
 	e.transaction()
 	body := soap.AcknowledgementBody(drm.KID(random16()).String())
 	const step = "acknowledge an unknown transaction"
-	x, err := e.exchange(e.Platform, Require(e, HaveBox), call{kind: drm.KindLicense, body: body, edit: func(r *provider.Request) {
+	x, err := e.exchange(e.Platform, Require(e, HaveBox), call{kind: drm.KindLicense, body: instead(body), edit: func(r *provider.Request) {
 		editAction(r, func(string) string { return soap.ActionHeader(soap.ActionAcknowledgeLicense) })
 	}})
 	if err != nil {

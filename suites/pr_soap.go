@@ -43,6 +43,19 @@ func playReadySOAP() []Check {
 			Run:   actionWithoutQuotes,
 		},
 		{
+			ID: "PR-SOAP-06", Title: "GET, HEAD and PUT get no license, and an answer that is no failure of the service",
+			Level: reports.Should, Source: "practice; sheet playready.md §14.6",
+			Why:    "Links, caches and crawlers send GET, and send it again: a license must take a POST.",
+			Hint:   "Let the route of the license service take POST alone, and answer 405 to the rest.",
+			Leaves: leavesMethods,
+			Kills:  []Kill{{"method-ignored", reports.Warn, reasonMethodServed}, {"method-500", reports.Warn, reasonServerError}},
+			Run: func(e *Env) {
+				p := &posts{e: e}
+				p.wanted(HaveLicense.Name, call{})
+				e.otherMethods(p, false)
+			},
+		},
+		{
 			ID: "PR-FLT-01", Title: "A refusal is a SOAP fault with HTTP 500 and a status code of 0x and 8 hexadecimal digits",
 			Level: reports.Should, Source: "Microsoft's documents (a MUST for servers of its SDK), practice; sheet playready.md §14.6, §8.4",
 			Why:    "Clients key on detail/Exception/StatusCode: without it every refusal is an unknown error.",

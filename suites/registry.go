@@ -15,7 +15,7 @@ import (
 )
 
 // SetVersion is the version of the requirement set; it changes when a check is added, dropped or changes its level.
-const SetVersion = "0.7"
+const SetVersion = "0.8"
 
 // All returns every check, sorted by id.
 func All() []Check {
@@ -28,7 +28,7 @@ func All() []Check {
 // unless the check says that any will do.
 func widevineChecks() []Check {
 	checks := slices.Concat(widevineCertificate(), widevineLicense(), widevineKeys(), widevinePSSH(), widevinePrivacy(),
-		widevineSignature(), widevinePolicy(), widevineToken(), widevineRenewal(), widevineRelease())
+		widevineSignature(), widevinePolicy(), widevineToken(), widevineRenewal(), widevineRelease(), widevineRobustness())
 	for i := range checks {
 		c := &checks[i]
 		c.System, c.Scope = drm.Widevine, ScopeTarget
@@ -40,7 +40,7 @@ func widevineChecks() []Check {
 // playReadyChecks fills in what all PlayReady checks share, as widevineChecks does.
 func playReadyChecks() []Check {
 	checks := slices.Concat(playReadyHeaders(), playReadyKIDs(), playReadyLicense(), playReadyPolicy(), playReadyNonce(),
-		playReadySecurity(), playReadySOAP(), playReadyKeys(), playReadyResponse(), playReadyTerms(), playReadySoak(), playReadyToken())
+		playReadySecurity(), playReadySOAP(), playReadyKeys(), playReadyResponse(), playReadyTerms(), playReadySoak(), playReadyToken(), playReadyXML())
 	for i := range checks {
 		c := &checks[i]
 		c.System, c.Scope = drm.PlayReady, ScopeTarget

@@ -167,9 +167,9 @@ func (e *Env) failOnProblem(x *Exchange, reasons ...drm.Reason) {
 // call says what an exchange is about where that is not a license for the target's content.
 type call struct {
 	kind  drm.Kind
-	body  []byte          // instead of the platform's
-	lease *provider.Lease // instead of a fresh one; it is used whatever it says of itself
-	need  *provider.Need  // nil: the first session's
+	body  func(own []byte) []byte // the platform's, before it is wrapped
+	lease *provider.Lease         // instead of a fresh one; it is used whatever it says of itself
+	need  *provider.Need          // nil: the first session's
 	edit  func(*provider.Request)
 
 	client *http.Client // instead of the target's
@@ -190,6 +190,9 @@ func (e *Env) exchange(p drm.Platform, box drm.Box, c call) (*Exchange, error) {
 	return e.exchangeOnce(p, box, c) // with a new token
 }
 
+// instead returns a body in the place of the platform's.
+func instead(body []byte) func([]byte) []byte { return func([]byte) []byte { return body } }
+
 // plain reports whether nothing about the call is wrong on purpose.
 func (c call) plain() bool { return c.lease == nil && c.body == nil && c.edit == nil }
 
@@ -209,7 +212,7 @@ func (e *Env) exchangeOnce(p drm.Platform, box drm.Box, c call) (*Exchange, erro
 		return nil, &HarnessError{err}
 	}
 	if c.body != nil {
-		x.Message.Body = c.body
+		x.Message.Body = c.body(x.Message.Body)
 	}
 	for {
 		if err := e.walk(x, c); err != nil {

@@ -98,12 +98,6 @@ func (t *Target) missing(c Check) *missing {
 	if slices.Contains(needs, NeedToken) && !t.Profile.TakesToken() {
 		return &missing{reports.NotApplicable, "", "the profile attaches no token"}
 	}
-	if slices.Contains(needs, NeedIssuer) && t.Issue == nil {
-		return &missing{reports.NotApplicable, "", "no device of another kind can be issued for this server"}
-	}
-	if slices.Contains(needs, NeedRevoked) && t.Revoked == nil {
-		return &missing{reports.NotApplicable, "", "no revoked device is at hand for this server"}
-	}
 	if slices.Contains(needs, NeedTwin) && (t.Twin == nil || t.Twin.Platform == nil) {
 		return &missing{reports.NotApplicable, "", "the run has no target with the same content in the other system"}
 	}

@@ -211,7 +211,7 @@ func answersAreShared(e *Env) {
 }
 
 // garbage is no key request of any system.
-var garbage = []byte("this is no key request")
+var garbage = instead([]byte("this is no key request"))
 
 // provoked is a refusal that can be had on purpose.
 type provoked struct {

@@ -12,9 +12,11 @@ const (
 	reasonNoDevice       = "no-device"
 	reasonNoTrusted      = "no-trusted-device"
 	reasonNoSecondDevice = "no-second-device"
+	reasonNoIssuer       = "no-issuer"
+	reasonNoRevoked      = "no-revoked-device"
 )
 
-// lacks returns the reason why a need for a device is not met for a check, "" if it is.
+// lacks returns the reason why a need for a device, or for somebody who makes one, is not met for a check, "" if it is.
 func (t *Target) lacks(n Need, c Check) string {
 	stranger := t.Stranger != nil
 	switch {
@@ -24,6 +26,10 @@ func (t *Target) lacks(n Need, c Check) string {
 		return reasonNoTrusted
 	case n == NeedSecondDevice && t.Second == nil:
 		return reasonNoSecondDevice
+	case n == NeedIssuer && t.Issue == nil:
+		return reasonNoIssuer
+	case n == NeedRevoked && t.Revoked == nil:
+		return reasonNoRevoked
 	}
 	return ""
 }

@@ -218,7 +218,7 @@ func encodingsAreAccepted(e *Env) {
 		{0x08, 0x84, 0x00},       // 4 as a varint of two bytes
 	}
 	for _, body := range encodings {
-		x, err := e.exchange(e.Platform, Require(e, HaveBox), call{kind: drm.KindCertificate, body: body})
+		x, err := e.exchange(e.Platform, Require(e, HaveBox), call{kind: drm.KindCertificate, body: instead(body)})
 		if err != nil {
 			e.block("get an answer to a certificate request", err)
 		}

@@ -115,7 +115,7 @@ func (a *app) check(ctx context.Context, f *checkFlags) error {
 	r.Run.Finished = time.Now().UTC()
 	r.Requirements = suites.Requirements(plan.Set)
 	r.Results = recorder.Results(plan)
-	r.NotJudged = suites.NotJudged(r.Results)
+	r.NotJudged = suites.NotJudged(r.Results, captured != nil)
 	exits := []int{stopExit(stopped)}
 	if captured != nil {
 		r.Triage = captured.triage

@@ -18,7 +18,7 @@ const clientTimeout = 400 * time.Millisecond
 // waitFor has a target's client wait for answers no longer than a fault deserves: a busy machine takes its time with others.
 func waitFor(target *suites.Target, fault string) {
 	target.Client.Timeout = suites.RequestTimeout
-	if fault == "never-answers" {
+	if fault == "never-answers" || fault == "malformed-hangs" {
 		target.Client.Timeout = clientTimeout
 	}
 }

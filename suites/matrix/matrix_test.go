@@ -193,6 +193,7 @@ var collateral = map[string]map[string]string{
 	"kid-not-bound":              {"WV-PSH-05": "what the service says to a token's holder who asks for a KID that does not exist is not documented"},
 	"raw-when-json-asked":        {"WV-CRT-01": "the certificate's answer has that form too", "AU-10": "in one of the variants the answer is JSON"},
 	"token-consumed-by-cert":     {"WV-LIC-01": "two tokens of the same second are one"},
+	"malformed-breaks-next":      {"TR-06": "it sends a request under another type right after a malformed one"},
 	"resp-ct-lies":               {"PR-SOAP-01": "the profile names the type of the answers"},
 	"wv-cert-alternates": {
 		"WV-PRV-01": "whose turn it is decides whether the certificate's key is held",
