@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
-	"github.com/rogpeppe/go-internal/txtar"
 )
 
 // guideTimeout bounds one command of a guide.
@@ -27,6 +26,13 @@ func TestRealServers(t *testing.T) {
 		t.Fatal(err)
 	}
 	testscript.Run(t, testscript.Params{Dir: dir, Cmds: map[string]func(*testscript.TestScript, bool, []string){"follow": follow}})
+}
+
+// document copies a file of docs/ to where a script runs.
+func document(ts *testscript.TestScript, _ bool, args []string) {
+	text, err := os.ReadFile(filepath.Join(sourceDir, "../../docs", args[0]))
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), text, 0o600))
 }
 
 // guideStep is one command of a guide and what the guide shows of its output.
@@ -67,13 +73,6 @@ func guideSteps(ts *testscript.TestScript, text string) []guideStep {
 func follow(ts *testscript.TestScript, _ bool, args []string) {
 	text, err := os.ReadFile(filepath.Join(sourceDir, "../../docs", args[0]))
 	ts.Check(err)
-	recorded, err := txtar.ParseFile(filepath.Join(sourceDir, "testdata/inspect_har.txtar"))
-	ts.Check(err)
-	for _, f := range recorded.Files {
-		if f.Name == "session.har" {
-			ts.Check(os.WriteFile(ts.MkAbs(f.Name), f.Data, 0o600))
-		}
-	}
 	steps := guideSteps(ts, string(text))
 	if len(steps) < 8 {
 		ts.Fatalf("%s has %d commands", args[0], len(steps))
@@ -91,7 +90,7 @@ func follow(ts *testscript.TestScript, _ bool, args []string) {
 // guideCommand prepares a command for the shell; exec has it take the shell's place, so that signals reach it.
 func guideCommand(ctx context.Context, ts *testscript.TestScript, line string) *exec.Cmd {
 	c := exec.CommandContext(ctx, "sh", "-c", line)
-	c.Dir, c.Env = ts.MkAbs("."), []string{"PATH=" + ts.Getenv("PATH"), "HOME=" + ts.Getenv("HOME"), "TMPDIR=" + ts.MkAbs(".")}
+	c.Dir, c.Env = ts.MkAbs("."), []string{"PATH=" + ts.Getenv("PATH"), "HOME=" + ts.Getenv("HOME"), "TMPDIR=" + ts.MkAbs("."), "KEYFLOW=" + filepath.Join(sourceDir, "../..")}
 	return c
 }
 

@@ -44,6 +44,7 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"exits":         exits,
+			"document":      document,
 			"foreign-asset": foreignAsset,
 			"running":       running,
 			"lines":         lines,
