@@ -79,16 +79,17 @@ func (a *app) check(ctx context.Context, f *checkFlags) error {
 		return err
 	}
 	defer s.close()
-	if err := s.addStrangers(ctx, f.platform == string(suites.PlatformNone)); err != nil {
-		return err
-	}
 	captured, err := f.readCaptured(s)
 	if err != nil {
 		return err
 	}
+	bare := f.platform == string(suites.PlatformNone) || f.platform == string(suites.PlatformCaptured)
+	if err := s.addStrangers(ctx, bare); err != nil {
+		return err
+	}
 	plan, err := suites.NewPlan(s.targets, f.ids, f.labels, s.seed)
 	if errors.Is(err, suites.ErrNoDevice) {
-		return usage(err, "leave out --platform none, or give --identity, or --authority for a keyflow fake")
+		return usage(err, "leave out --platform "+f.platform+", or give --identity, or --authority for a keyflow fake")
 	}
 	if err != nil {
 		return usage(err, "keyflow list checks shows ids and levels; a label filter is for example 'MUST && (KEY || SIG)'")

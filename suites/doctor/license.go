@@ -86,7 +86,7 @@ func (w *walk) judge(h *Hop, a answer, reply provider.Reply, o *drm.Observation,
 	granted, keys := licensed(o, session)
 	switch {
 	case granted && w.Trusted && keys > 0:
-		h.say(fmt.Sprintf("a license with %d content keys came", keys))
+		h.say(fmt.Sprintf("a license came; content keys in it: %d", keys))
 	case granted && w.Trusted:
 		f := firstFinding(o)
 		h.fail(f.Reason, f.Expected, f.Seen, "the license cannot be used: keyflow check tells which requirement it misses")

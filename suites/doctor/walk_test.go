@@ -287,7 +287,7 @@ func TestStandIns(t *testing.T) {
 					Profile: target.Profile, Platform: target.Platform, Ask: asks[0], Canned: true, Trusted: true, StandIn: true, Client: target.Client,
 					TLS: target.TLS, Dial: target.Dial, Clock: target.Clock, Vault: target.Vault, Timeout: 20 * time.Second,
 				})
-				if last := hops[len(hops)-1]; doctor.Exit(hops) != 0 || !strings.Contains(text(last), "1 content keys came") {
+				if last := hops[len(hops)-1]; doctor.Exit(hops) != 0 || !strings.Contains(text(last), "content keys in it: 1") {
 					t.Errorf("exit code %d\n%s", doctor.Exit(hops), all(hops))
 				}
 			})
