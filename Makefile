@@ -8,7 +8,7 @@ BIN := $(CURDIR)/.bin
 GOLANGCI_LINT := v2.12.2
 PROTOC_GEN_GO := v1.36.11
 
-.PHONY: help build test race lint matrix interop fuzz-short stand-ins bench generate assets clean
+.PHONY: help build test race lint matrix browser interop fuzz-short stand-ins bench generate assets clean
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -36,6 +36,10 @@ matrix: ## Run every check against every fault; make test runs a sample
 
 interop: build ## Run independent clients against the fake (needs Node with npm, and ffmpeg)
 	fakes/interop/run.sh
+
+browser: ## Have browsers record sessions with broken services, and read them (needs Chromium; takes Firefox too, if installed)
+	command -v chromium >/dev/null || { echo 'chromium is missing: install chromium'; exit 1; }
+	go test -v -tags browser -count=1 ./suites/triage -run TestBrowsers $(BROWSERFLAGS) | grep -vE '^(=== | *--- PASS|PASS)'
 
 # Executions, not seconds: when the time is up, go test may fail a target with "context deadline exceeded" (go.dev/issue/75804).
 FUZZTIME ?= 20000x

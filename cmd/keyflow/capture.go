@@ -81,7 +81,8 @@ func (f *captureFlags) readArchive(o triage.Options) (*recording, error) {
 	case err != nil:
 		return nil, usage(fmt.Errorf("read %s: %w", f.har, err), archiveHint)
 	}
-	return nil, usage(fmt.Errorf("%s holds no license exchange: none of its %s has a message of Widevine or PlayReady in it", f.har, plural(result.Triage.Entries, "entry")), archiveHint)
+	return nil, usage(fmt.Errorf("%s holds no license exchange: none of its %s has a message of Widevine or PlayReady in it", f.har, plural(result.Triage.Entries, "entry")),
+		archiveHint+"; what a browser itself refuses to send (Content-Security-Policy, mixed content) is in no archive: its console tells")
 }
 
 // captured returns the key requests of the archive that can be replayed.

@@ -133,7 +133,7 @@ func (r *archiveReader) exchange(e har.Entry) (inspectedExchange, har.Sight) {
 	sight := har.Sight{Found: request.System != "" || answer.System != "", Waits: e.Method != http.MethodGet}
 	x.Kind = exchangeKind(e, request, answer)
 	if u, err := url.Parse(e.URL); err == nil {
-		x.Query, sight.Service = har.Parameters(u), har.Service(u)
+		x.Query, sight.Service, sight.Likely = har.Parameters(u), har.Service(u), har.Likely(e, u)
 		if to, err := u.Parse(e.Redirect); e.Redirect != "" && err == nil {
 			sight.LeadsTo = har.Service(to)
 		}

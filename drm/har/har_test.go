@@ -1,6 +1,7 @@
 package har_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -8,6 +9,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
+
+	"golang.org/x/text/encoding/charmap"
 
 	"keyflow/drm/har"
 )
@@ -77,6 +81,40 @@ func TestBodies(t *testing.T) {
 	}
 	if e := read(t, `{"log":{"entries":[{"request":{"bodySize":9}}]}}`)[0]; e.Request.Lost == "" {
 		t.Error("a body that is missing is not told")
+	}
+}
+
+// TestAnswerBodies: the bytes of a license that was declared as text, and what stands in place of one that the browser kept none of.
+func TestAnswerBodies(t *testing.T) {
+	t.Parallel()
+	var shown strings.Builder // all bytes, as a browser shows them that takes them for windows-1252
+	var all []byte
+	for i := range 256 {
+		c := charmap.Windows1252.DecodeByte(byte(i))
+		if c == utf8.RuneError {
+			c = rune(i)
+		}
+		all = append(all, byte(i))
+		shown.WriteRune(c)
+	}
+	text, err := json.Marshal(shown.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct{ response, data, lost string }{
+		"windows-1252":                {`{"status":200,"content":{"size":256,"text":` + string(text) + `}}`, string(all), ""},
+		"windows-1252, size unknown":  {`{"status":200,"content":{"text":` + string(text) + `}}`, string(all), ""},
+		"UTF-8, as the size tells":    {`{"status":200,"content":{"size":4,"text":"\u0001\u20ac"}}`, "\x01\u20ac", ""},
+		"a text in UTF-8":             {`{"status":200,"content":{"size":4,"text":"\u20ac\n"}}`, "\u20ac\n", ""},
+		"saved without content":       {`{"status":200,"content":{"size":4}}`, "", "save it with content"},
+		"withheld":                    {`{"status":403,"_error":"net::ERR_FAILED","content":{"size":0}}`, "", "withheld"},
+		"none, and none was due":      {`{"status":204,"content":{"size":0}}`, "", ""},
+		"none of a request that died": {`{"status":0,"_error":"net::ERR_FAILED","content":{"size":0}}`, "", ""},
+	} {
+		a := read(t, `{"log":{"entries":[{"response":`+c.response+`}]}}`)[0].Answer
+		if string(a.Data) != c.data || (c.lost == "") != (a.Lost == "") || !strings.Contains(a.Lost, c.lost) {
+			t.Errorf("%s: %q, %q", name, a.Data, a.Lost)
+		}
 	}
 }
 

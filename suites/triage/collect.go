@@ -22,6 +22,7 @@ type record struct {
 	har.Entry
 	url             *url.URL
 	request, answer capture.Message // System is "" where there is none
+	preflight       *record         // that the browser sent before it; nil: the archive has none
 	taken           bool            // it is a part of an exchange
 }
 
@@ -48,7 +49,12 @@ func (r *record) leadsTo() *url.URL {
 	return u
 }
 
-func (r *record) preflight() bool { return r.Method == http.MethodOptions }
+func (r *record) isPreflight() bool { return r.Method == http.MethodOptions }
+
+// unsent reports whether the browser did not send a request, as far as the archive shows: it kept no body.
+func (r *record) unsent() bool {
+	return r.Status == 0 && len(r.Request.Data) == 0 && r.Request.Lost == ""
+}
 
 // ended is when the answer was there, zero if the archive does not tell.
 func (r *record) ended() time.Time {
@@ -61,7 +67,7 @@ func (r *record) ended() time.Time {
 // sight is what the record shows of whose it is.
 func (r *record) sight() har.Sight {
 	s := har.Sight{
-		Service: har.Service(r.url), Found: r.request.System != "" || r.answer.System != "", Waits: r.Method != http.MethodGet,
+		Service: har.Service(r.url), Found: r.request.System != "" || r.answer.System != "", Waits: r.Method != http.MethodGet, Likely: har.Likely(r.Entry, r.url),
 	}
 	if to := r.leadsTo(); to != nil {
 		s.LeadsTo = har.Service(to)

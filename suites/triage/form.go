@@ -25,7 +25,7 @@ func (w *walk) form() outcome {
 	case r.Status == 0:
 		return notShown("no answer")
 	case r.Answer.Lost != "" && !m.has:
-		return notShown("the answer's body is lost: %s", r.Answer.Lost)
+		return w.lost()
 	}
 	if w.profile != nil && len(w.reply.Problems) > 0 && w.reply.Class == provider.ClassUnexpected {
 		p := w.reply.Problems[0]

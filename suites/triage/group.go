@@ -15,11 +15,10 @@ import (
 	"keyflow/drm/widevine/wire"
 )
 
-// exchange is a request, its preflight, and where redirects led it.
+// exchange is a request, and where redirects led it.
 type exchange struct {
-	first     *record
-	follow    []*record
-	preflight *record // nil: the archive has none
+	first  *record
+	follow []*record
 }
 
 // final is the entry whose answer the player got.
@@ -51,7 +50,7 @@ func (x *exchange) kind() string {
 
 // origin is the page that asked, "" for one of the service's own origin, or where the archive does not tell.
 func (x *exchange) origin() string {
-	for _, r := range []*record{x.first, x.preflight} {
+	for _, r := range []*record{x.first, x.first.preflight} {
 		if r == nil {
 			continue
 		}
@@ -78,7 +77,7 @@ type session struct {
 func (c *collection) exchangesOf() []*exchange {
 	var all []*exchange
 	for i, r := range c.records {
-		if r.taken || r.preflight() {
+		if r.taken || r.isPreflight() {
 			continue
 		}
 		x := &exchange{first: r}
@@ -94,7 +93,9 @@ func (c *collection) exchangesOf() []*exchange {
 		all = append(all, x)
 	}
 	for _, x := range all {
-		x.preflight = c.preflightOf(x.first)
+		for _, r := range append([]*record{x.first}, x.follow...) {
+			r.preflight = c.preflightOf(r)
+		}
 	}
 	return append(all, c.unsent()...)
 }
@@ -102,7 +103,7 @@ func (c *collection) exchangesOf() []*exchange {
 // next returns the first entry behind the i-th that asked for the URL.
 func (c *collection) next(i int, to string) *record {
 	for _, r := range c.records[i+1:] {
-		if !r.taken && !r.preflight() && r.URL == to {
+		if !r.taken && !r.isPreflight() && r.URL == to {
 			return r
 		}
 	}
@@ -117,7 +118,7 @@ func (c *collection) preflightOf(r *record) *record {
 	for i, p := range c.records {
 		d := max(i-at, at-i)
 		method := p.Header.Get("Access-Control-Request-Method")
-		if p.preflight() && !p.taken && p.URL == r.URL && (method == "" || method == r.Method) && d < distance {
+		if p.isPreflight() && !p.taken && p.URL == r.URL && (method == "" || method == r.Method) && d < distance {
 			best, distance = p, d
 		}
 	}
@@ -131,15 +132,14 @@ func (c *collection) preflightOf(r *record) *record {
 func (c *collection) unsent() []*exchange {
 	var all []*exchange
 	for _, p := range c.records {
-		if p.preflight() && !p.taken {
+		if p.isPreflight() && !p.taken {
 			p.taken = true
-			all = append(all, &exchange{first: &record{Entry: p.Entry, url: p.url}, preflight: p})
+			all = append(all, &exchange{first: &record{Entry: p.Entry, url: p.url, preflight: p}})
 		}
 	}
 	for _, x := range all {
 		x.first.Method, x.first.Status, x.first.Failure = http.MethodPost, 0, ""
 		x.first.Answer.Data, x.first.AnswerHeader = nil, http.Header{}
-		x.first.Request.Lost = "the browser did not send it"
 	}
 	return all
 }
@@ -193,7 +193,7 @@ func entryOf(c *collection, x *exchange) *record {
 	if slices.Contains(c.records, x.first) {
 		return x.first
 	}
-	return x.preflight
+	return x.first.preflight
 }
 
 // owner returns the acquisition that a later message belongs to: that of its license, or else the last of its system.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"keyflow/drm"
@@ -19,6 +20,8 @@ const (
 	reasonMixed    drm.Reason = "mixed-content"
 )
 
+const hintNoAnswer = "the browser's console tells what kept it; keyflow doctor --profile goes to the host hop by hop"
+
 // words are what browsers call the failures of a request that got no answer: the names of Chromium's net errors, and of Firefox's.
 var words = []struct {
 	match  *regexp.Regexp
@@ -32,6 +35,7 @@ var words = []struct {
 	{regexp.MustCompile(`CONNECTION_RESET|NET_RESET|HTTP2_|QUIC_`), provider.ReasonReset, "something on the way cuts the connection: a gateway that does not like the request, or a proxy"},
 	{regexp.MustCompile(`CONNECTION_CLOSED|EMPTY_RESPONSE|NET_INTERRUPT|CONTENT_LENGTH_MISMATCH|INCOMPLETE`), provider.ReasonClosed, "the connection ended before the answer was whole: look at the service's log at that time"},
 	{regexp.MustCompile(`UNREACHABLE|INTERNET_DISCONNECTED|NETWORK_CHANGED|OFFLINE|PROXY_CONNECTION|TUNNEL`), provider.ReasonUnreachable, "there was no way to the network of the service: VPN, proxy, or no network at all"},
+	{regexp.MustCompile(`UNSAFE_PORT`), reasonBlocked, "the browser connects to no such port, whoever listens there: is the port right?"},
 	{regexp.MustCompile(`BLOCKED_BY|CSP|TRACKING|LOCAL_NETWORK`), reasonBlocked, "the browser itself refused to send: an extension, the page's Content-Security-Policy (connect-src), or another policy of the page"},
 	{regexp.MustCompile(`MIXED`), reasonMixed, "a page over https may not ask a license server over plain http: give it an https URL"},
 	{regexp.MustCompile(`ABORTED`), reasonAborted, "the player gave the request up: its own timeout, or it left the page or the content meanwhile"},
@@ -47,36 +51,64 @@ func said(r *record) string {
 	return cmp.Or(word(r), "nothing of the reason")
 }
 
-// network is the step to an answer of any kind (DNS, TCP, TLS), as far as the browser's word tells it from a refusal to show the answer.
-func (w *walk) network() outcome {
-	asked := []*record{}
-	if w.preflight != nil {
-		asked = append(asked, w.preflight)
-	}
-	asked = append(asked, w.first)
-	for _, r := range asked {
-		if r.Status != 0 {
+// broken says what of the network kept a request, or its preflight, from an answer or from its end; nil if the archive shows nothing of
+// the kind.
+func broken(r *record) *outcome {
+	for _, q := range []*record{r.preflight, r} {
+		if q == nil || q.Status != 0 && q.answer.System != "" { // a message that is whole came, whatever else is said
 			continue
 		}
-		what := "the request"
-		if r == w.preflight {
-			what = "the preflight"
+		what := "the request got no answer"
+		switch {
+		case q.Status != 0:
+			what = fmt.Sprintf("HTTP %d, and not the whole answer", q.Status)
+		case q == r.preflight:
+			what = "the preflight got no answer"
 		}
 		for _, known := range words {
-			if known.match.MatchString(word(r)) {
-				return failed(known.reason, "an answer", fmt.Sprintf("%s got none; the browser says %s", what, said(r)), known.hint)
+			if known.match.MatchString(word(q)) {
+				o := failed(known.reason, "an answer", what+"; the browser says "+said(q), known.hint)
+				return &o
 			}
 		}
+		if q.Status == 0 && q == r.preflight && word(q) == "" { // Firefox names no errors, and shows the status of a refusal
+			o := failed(reasonNoAnswer, "an answer", what+"; the browser says "+said(q), hintNoAnswer)
+			return &o
+		}
+		if n, due := cutShort(q); due > 0 {
+			o := failed(provider.ReasonClosed, fmt.Sprintf("an answer of %d bytes, as Content-Length says", due), fmt.Sprintf("HTTP %d, and %d bytes of it", q.Status, n),
+				"the connection ended before the answer was whole: look at the service's log at that time")
+			return &o
+		}
 	}
+	return nil
+}
+
+// cutShort returns how many bytes of an answer came, and how many were due, 0 if it is whole or the archive does not tell.
+func cutShort(r *record) (came, due int64) {
+	length, err := strconv.ParseInt(r.AnswerHeader.Get("Content-Length"), 10, 64)
+	if err != nil || r.Answer.Size == 0 || length <= r.Answer.Size || r.AnswerHeader.Get("Content-Encoding") != "" {
+		return 0, 0
+	}
+	return r.Answer.Size, length
+}
+
+// network is the step to an answer of any kind (DNS, TCP, TLS), as far as the browser's word tells it from a refusal to show the answer.
+func (w *walk) network() outcome {
+	if o := broken(w.first); o != nil {
+		return *o
+	}
+	asked := w.first.preflight != nil
+	refused := asked && w.leaveFor(w.first).outcome == reports.TriageFailed
+	withheld := strings.Contains(word(w.first), "ERR_FAILED")
 	switch {
 	case w.first.Status != 0:
 		return ok("HTTP %d came", w.first.Status)
-	case w.preflight != nil && w.preflight.Status != 0:
+	case refused, asked && (withheld || w.first.unsent()):
 		return ok("the preflight was answered")
-	case strings.Contains(word(w.first), "ERR_FAILED") && w.foreign():
+	case withheld && w.foreign():
 		return outcome{outcome: reports.TriageNotShown, seen: "the browser says " + said(w.first) + ", which is not the name of a network's error"}
 	}
 	return failed(reasonNoAnswer, "an answer",
-		"the player got none; the browser says "+said(w.first)+": the network, or an answer that was withheld from the page (CORS)",
-		"the browser's console tells which of the two; keyflow doctor --profile goes to the host hop by hop")
+		"the player got none; the browser says "+said(w.first)+": the network, or an answer that was withheld from the page (CORS)", hintNoAnswer)
 }

@@ -215,9 +215,11 @@ func TestDoubleBase64(t *testing.T) {
 
 func FuzzRead(f *testing.F) {
 	files, err := filepath.Glob("testdata/*.har")
-	if err != nil || len(files) == 0 {
-		f.Fatalf("%v, %v", files, err)
+	recorded, err2 := filepath.Glob("testdata/*/*.har")
+	if err != nil || err2 != nil || len(files) == 0 || len(recorded) == 0 {
+		f.Fatalf("%v, %v", files, recorded)
 	}
+	files = append(files, recorded...)
 	for _, name := range files {
 		text, err := os.ReadFile(name)
 		if err != nil {

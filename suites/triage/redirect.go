@@ -8,6 +8,7 @@ import (
 
 	"keyflow/drm"
 	"keyflow/drm/har"
+	"keyflow/reports"
 )
 
 // The reasons of the redirect step.
@@ -33,6 +34,13 @@ func (w *walk) redirect() outcome {
 		case at.url.Scheme == "https" && next.url.Scheme == "http":
 			return failed(reasonDowngrade, "an https URL", what, "the token must not go over plain http")
 		}
+		if f := w.shared(at); f != nil && next.unsent() {
+			return failed(f.Reason, f.Expected, what+": "+f.Seen+" in the redirect", hintShared+"; or "+hintRedirect)
+		}
+		if o := w.ledTo(next); o != nil {
+			o.seen, o.hint = what+", and there: "+o.seen, o.hint+"; or "+hintRedirect
+			return *o
+		}
 		if lost := lostHeaders(at, next); len(lost) > 0 && !sameOrigin(at.url, next.url) && (w.final().Status < 200 || w.final().Status > 299) {
 			return failed(reasonHeaders, "the headers "+strings.Join(lost, ", "), what+", another origin, without them",
 				"a browser drops Authorization, and some drop more, where a redirect leads to another origin: "+hintRedirect)
@@ -49,7 +57,32 @@ func (w *walk) redirect() outcome {
 	if to := at.leadsTo(); to != nil {
 		where = har.ShownURL(to.String())
 	}
-	return failed(reasonRedirect, "an answer", fmt.Sprintf("HTTP %d to %s, and no request there", at.Status, where), hintRedirect)
+	seen := fmt.Sprintf("HTTP %d to %s, and no request there", at.Status, where)
+	if f := w.shared(at); f != nil {
+		return failed(f.Reason, f.Expected, seen+": "+f.Seen+" in the redirect", hintShared+"; or "+hintRedirect)
+	}
+	return failed(reasonRedirect, "an answer", seen, hintRedirect)
+}
+
+// ledTo says what was wrong where a redirect led, as far as the browser had no answer for the page from there; nil for nothing.
+func (w *walk) ledTo(r *record) *outcome {
+	if o := broken(r); o != nil {
+		return o
+	}
+	if r.preflight != nil {
+		if o := w.leaveFor(r); o.outcome == reports.TriageFailed {
+			return &o
+		}
+	}
+	if f := w.shared(r); f != nil && !page(r) {
+		o := failed(f.Reason, f.Expected, f.Seen, hintShared)
+		return &o
+	}
+	if r.Status == 0 {
+		o := w.withheld(r)
+		return &o
+	}
+	return nil
 }
 
 // lostHeaders names the headers of a script that the next request lacks.

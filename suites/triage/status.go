@@ -1,6 +1,7 @@
 package triage
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -94,7 +95,12 @@ func (w *walk) coded() *provider.Matched {
 // html reports whether a page stands where an answer was due that the profile does not know as one of the service.
 func (w *walk) html() bool {
 	r := w.final()
-	return provider.IsHTML(r.AnswerHeader, r.Answer.Data) && w.coded() == nil
+	return page(r) && w.coded() == nil
+}
+
+// page reports whether an answer is a web page, as far as the archive shows.
+func page(r *record) bool {
+	return provider.IsHTML(r.AnswerHeader, r.Answer.Data) || r.Answer.Lost != "" && contentTypeOf(r) == "text/html"
 }
 
 // statusHints say what to look at where a status alone tells what is wrong.
@@ -110,6 +116,8 @@ var statusHints = map[int]string{
 	http.StatusTooManyRequests:       "too many requests: the player must wait, and ask less often",
 	431:                              "a header is too long for a gateway (TR-15)",
 }
+
+const hintPage = "a web page came, not the service: is the path right, and does a CDN, gateway, firewall or login stand before it (TR-11)?"
 
 const hintServer = "the service itself, or a gateway before it, fails: its operator's log at that time says why"
 
@@ -130,13 +138,17 @@ func (w *walk) status() outcome {
 		if o := w.contentType(); o != nil {
 			return *o
 		}
-		return ok("%s, %s", text, contentTypeOf(r))
+		return ok("%s, %s%s", text, contentTypeOf(r), w.declaredWrong())
 	case r.Status >= 400:
 		hint := statusHints[r.Status]
 		if hint == "" && r.Status >= 500 {
 			hint = hintServer
 		}
-		return failed(provider.ReasonStatus, "HTTP 200 with a "+string(w.asksFor()), text+", "+bodyText(r)+w.sent(), w.requestHint(hint))
+		seen, hint := text+", "+bodyText(r)+w.sent(), w.requestHint(hint)
+		if f := w.shared(r); f != nil {
+			seen, hint = seen+"; the player saw nothing of it: "+f.Seen, hint+"; and "+hintShared
+		}
+		return failed(provider.ReasonStatus, "HTTP 200 with a "+string(w.asksFor()), seen, hint)
 	}
 	if p := w.profile; p != nil && slices.Contains(p.Response.OKStatus, r.Status) {
 		return ok("%s, as the profile has it", text)
@@ -175,6 +187,17 @@ func (w *walk) contentType() *outcome {
 	return nil
 }
 
+// declaredWrong tells of a media type that is not that of the bytes, and does no harm as long as nobody believes it.
+func (w *walk) declaredWrong() string {
+	r, declared := w.final(), contentTypeOf(w.final())
+	json, plain := strings.HasSuffix(declared, "json"), declared == "text/plain"
+	bare := w.message.has && w.message.Wrapped == "" && !w.message.profile
+	if (json || plain && w.message.System == drm.Widevine) && bare || (json || plain) && strings.Contains(r.Answer.Lost, "no text") {
+		return ", which it is not (TR-06)"
+	}
+	return ""
+}
+
 // mediaTypes are the forms of media types that are told; any other may hold anything.
 var mediaTypes = regexp.MustCompile(`^[a-z]+/[a-z0-9.+-]{1,60}`)
 
@@ -206,8 +229,10 @@ func (w *walk) edge() outcome {
 	if server := servers.FindString(r.AnswerHeader.Get("Server")); server != "" {
 		seen += ", Server: " + server
 	}
-	return failed(provider.ReasonHTML, "a license or a refusal by the license service", seen,
-		"a web page came, not the service: is the path right, and does a CDN, gateway, firewall or login stand before it (TR-11)?")
+	if w.shared(r) != nil {
+		seen += ", of which the player saw nothing"
+	}
+	return failed(provider.ReasonHTML, "a license or a refusal by the license service", seen, hintPage)
 }
 
 // code is the step of the provider's own code, and of what the request shows of it.
@@ -251,7 +276,7 @@ func (w *walk) inside() outcome {
 		return failed(reason, expected, fmt.Sprintf("HTTP %d with a %s", r.Status, seen), hint)
 	}
 	if r.Answer.Lost != "" {
-		return notShown("the answer's body is lost: %s", r.Answer.Lost)
+		return w.lost()
 	}
 	if !w.message.has && r.Status == http.StatusOK {
 		var body struct{ Status any }
@@ -263,6 +288,15 @@ func (w *walk) inside() outcome {
 		}
 	}
 	return ok("no refusal in the body")
+}
+
+// lost is the outcome where the archive does not hold the answer's body.
+func (w *walk) lost() outcome {
+	why := w.final().Answer.Lost
+	if w.declaredWrong() != "" {
+		why += ", as the service declares it as " + contentTypeOf(w.final()) + " (TR-06)"
+	}
+	return notShown("the answer's body is lost: %s", why)
 }
 
 func hintRefusal(s drm.System) string {
@@ -288,6 +322,8 @@ func looks(data []byte) string {
 	text := strings.TrimSpace(string(data[:min(len(data), 64<<10)]))
 	var object map[string]json.RawMessage
 	switch {
+	case bytes.HasPrefix(data, []byte{0x1f, 0x8b}):
+		return "gzip that no Content-Encoding declares (TR-18)"
 	case json.Unmarshal(data, &object) == nil && object != nil:
 		var names []string
 		for _, name := range slices.Sorted(maps.Keys(object)) {

@@ -106,6 +106,9 @@ func (s *session) walk(number int, o Options, last time.Time) reports.TriageSess
 			}
 		}
 	}
+	if last := walks[len(walks)-1]; last.kind() == string(drm.KindCertificate) {
+		last.step(StepKeys, func() outcome { return notShown("the archive has no license request after it") })
+	}
 	if out.URL == "" {
 		out.URL, out.Page = har.ShownURL(walks[0].first.URL), walks[0].origin()
 	}
@@ -121,8 +124,8 @@ func (w *walk) told() reports.TriageExchange {
 	x := reports.TriageExchange{
 		Kind: w.kind(), Entry: &entry, Method: shortWord(w.first.Method), URL: har.ShownURL(w.first.URL), Status: w.final().Status, Steps: w.steps,
 	}
-	if w.preflight != nil {
-		at := w.preflight.Index
+	if p := w.first.preflight; p != nil {
+		at := p.Index
 		x.Preflight = &at
 	}
 	return x
