@@ -29,7 +29,7 @@ type inspectFlags struct {
 const inspectHelp = `inspect shows what is in a file, field by field, and decrypts nothing. It recognises
 
   content     MPD, init or media segments, pssh boxes: every box and default_KID with its place
-  Widevine    license, renewal and release requests, licenses, error responses, service certificates and requests for them
+  Widevine    license, renewal and release requests, licenses, error responses, service certificates and requests for them, client ids
   PlayReady   key requests, bare or as a CDM hands them out, responses, faults, acknowledgements, XMR licenses
   HAR         an HTTP archive of a browser: its exchanges with license services, key requests and answers in a line each
 

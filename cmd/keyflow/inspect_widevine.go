@@ -24,7 +24,8 @@ const (
 	kindWVError       = "Widevine error response"
 	kindWVCertRequest = "Widevine service certificate request"
 	kindWVCertificate = "Widevine service certificate"
-	kindWVBare        = "Widevine certificate" // without an envelope, and not of a service
+	kindWVBare        = "Widevine certificate"           // without an envelope, and not of a service
+	kindWVClient      = "Widevine client identification" // as a device's file client_id.bin has it
 	kindWVOther       = "Widevine message"
 )
 
@@ -75,6 +76,12 @@ func spoiltWidevine(data []byte) bool {
 func (v *inspectedMessage) readWidevine(data []byte) {
 	wv := &inspectedWV{}
 	v.Widevine, v.Kind = wv, kindWVOther
+	if c := clientID(data); c != nil {
+		v.Kind = kindWVClient
+		wv.Client, _ = v.clientView(c)
+		wv.unknown("ClientIdentification", c.ProtoReflect())
+		return
+	}
 	if data[0] == 10 { // field 1 of bytes: SignedDrmCertificate.drm_certificate
 		v.Kind = kindWVBare
 		v.readServiceCertificate(data, data)
@@ -106,6 +113,17 @@ func (v *inspectedMessage) readWidevine(data []byte) {
 		v.Kind = kindWVCertificate
 		v.readServiceCertificate(data, msg)
 	}
+}
+
+// clientID reads a client identification by itself, nil if data is none: it begins as a SignedMessage does, and has a device's
+// certificate where that has a request.
+func clientID(data []byte) *wire.ClientIdentification {
+	c, signed, fields := new(wire.ClientIdentification), new(wire.SignedDrmCertificate), new(wire.DrmCertificate)
+	if proto.Unmarshal(data, c) != nil || proto.Unmarshal(c.GetToken(), signed) != nil || proto.Unmarshal(signed.GetDrmCertificate(), fields) != nil ||
+		c.GetType() != wire.ClientIdentification_DRM_DEVICE_CERTIFICATE || fields.Type == nil || len(fields.GetPublicKey()) == 0 {
+		return nil
+	}
+	return c
 }
 
 // problemIn takes down what cannot be read of a part.

@@ -107,6 +107,10 @@ func TestInspectWidevine(t *testing.T) {
 		t.Fatal(err)
 	}
 	envelope.Signature[7] ^= 1
+	asked := new(wire.LicenseRequest)
+	if err := proto.Unmarshal(envelope.GetMsg(), asked); err != nil {
+		t.Fatal(err)
+	}
 	for name, x := range map[string]struct {
 		data  []byte
 		kind  string
@@ -116,6 +120,7 @@ func TestInspectWidevine(t *testing.T) {
 		"request":               {c.request, kindWVRequest, request, "problem|note"},
 		"request, base64":       {[]byte(base64.URLEncoding.EncodeToString(c.request) + "\n"), kindWVRequest, append(request, "in +base64\n"), ""},
 		"without its type":      {c.request[2:], kindWVRequest, append(request[1:], `message type +not stated, reads as 1`), ""},
+		"client by itself":      {serialized(t, asked.GetClientId()), kindWVClient, []string{`token type +1 .DRM_DEVICE_CERTIFICATE.`, `client info +company_name: Harness`, `certificate 2, [0-9]+ bytes`, `verifies under the authority's root`}, "problem|message type|request type"},
 		"privacy mode":          {c.private, kindWVRequest, []string{`client +encrypted`, `provider id +fake.harness.test`, `privacy key +256 bytes`}, "company_name|signature +verifies|problem"},
 		"a signature's bit":     {serialized(t, envelope), kindWVRequest, []string{`request signature +does not verify`}, ""},
 		"license":               {c.license, kindWVLicense, license, "problem|remark|note"},

@@ -19,6 +19,8 @@ func (a *app) printWV(v *inspectedWV) {
 	case v.Error != nil:
 		a.printLine("error code", orElse(v.Error.Code, "none"))
 		a.printLine("meaning", v.Error.Meaning)
+	case v.Client != nil:
+		a.printClient(v.Client, false)
 	case v.Certificate != nil:
 		a.printLine("form", v.Certificate.Form)
 	}
@@ -28,6 +30,8 @@ func (a *app) printWV(v *inspectedWV) {
 	switch {
 	case v.Request != nil && v.Request.Client != nil:
 		a.printChain(v.Request.Client.Chain)
+	case v.Client != nil:
+		a.printChain(v.Client.Chain)
 	case v.License != nil:
 		a.printKeys(v.License)
 	case v.Certificate != nil:

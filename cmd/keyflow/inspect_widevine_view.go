@@ -11,10 +11,11 @@ import (
 // and fingerprints only; what is absent is not stated, or cannot be read. Enumerations are number and name (sheet widevine.md §4).
 type (
 	inspectedWV struct {
-		Envelope    *inspectedEnvelope    `json:"envelope,omitempty"` // none: a certificate by itself
+		Envelope    *inspectedEnvelope    `json:"envelope,omitempty"` // none: a certificate or client by itself
 		Request     *inspectedWVRequest   `json:"request,omitempty"`
 		License     *inspectedWVLicense   `json:"license,omitempty"`
 		Error       *inspectedWVError     `json:"error,omitempty"`
+		Client      *inspectedClient      `json:"client,omitempty"` // by itself
 		Certificate *inspectedServiceCert `json:"service_certificate,omitempty"`
 		Unknown     []inspectedUnknown    `json:"unknown_fields,omitempty"` // at most 100
 	}
