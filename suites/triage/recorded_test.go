@@ -44,7 +44,7 @@ var recorded = map[string]expected{
 	"redirect-to-get":            {"redirect redirect-lost-method", "redirect redirect-lost-method", "where GET was sent", "TR-07"},
 	"redirect-not-shared":        {"redirect cors-origin", "redirect cors-origin", "in the redirect", "TR-03"},
 	"redirect-to-nobody":         {"redirect connection-refused", "redirect no-answer", "and there: ", "TR-07"},
-	"redirect-preflight-refused": {"redirect preflight-status", "redirect preflight-status", "and there: HTTP 404", "TR-01"},
+	"redirect-preflight-refused": {"redirect preflight-status", "redirect preflight-status", "and there: HTTP 404, to the preflight", "TR-01"},
 	"status-201":                 {"status status-not-200", "status status-not-200", "HTTP 201", "TR-08"},
 	"content-type-refused":       {"status http-status", "status http-status", "HTTP 415", "TR-05"},
 	"rate-limited":               {"status http-status", "status http-status", "HTTP 429", "wait"},

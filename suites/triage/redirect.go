@@ -71,6 +71,7 @@ func (w *walk) ledTo(r *record) *outcome {
 	}
 	if r.preflight != nil {
 		if o := w.leaveFor(r); o.outcome == reports.TriageFailed {
+			o.seen += ", to the preflight"
 			return &o
 		}
 	}
