@@ -1,6 +1,7 @@
 package har_test
 
 import (
+	"net/http"
 	"net/url"
 	"slices"
 	"testing"
@@ -77,5 +78,36 @@ func TestSieveHoldsSoMany(t *testing.T) {
 	}
 	if left != 3 {
 		t.Errorf("%d were left at once, want 3", left)
+	}
+}
+
+// TestLikely: what looks like a license request of which the browser kept no body, and what does not.
+func TestLikely(t *testing.T) {
+	t.Parallel()
+	asks := http.Header{"Access-Control-Request-Method": {"POST"}, "Access-Control-Request-Headers": {"content-type,soapaction"}}
+	for name, c := range map[string]struct {
+		entry har.Entry
+		url   string
+		want  bool
+	}{
+		"without an answer":     {har.Entry{Method: "POST"}, "https://lic.example/widevine", true},
+		"by its header":         {har.Entry{Method: "POST", Header: http.Header{"Soapaction": {"x"}}}, "https://a.example/b", true},
+		"by its host":           {har.Entry{Method: "POST"}, "https://wv.service.example/x", true},
+		"preflight refused":     {har.Entry{Method: "OPTIONS", Status: 404, Header: asks}, "https://a.example/b", true},
+		"preflight granted":     {har.Entry{Method: "OPTIONS", Status: 204, Header: asks}, "https://a.example/license", false},
+		"preflight for a GET":   {har.Entry{Method: "OPTIONS", Status: 404}, "https://a.example/license", false},
+		"answered":              {har.Entry{Method: "POST", Status: 204}, "https://a.example/license", false},
+		"with a body":           {har.Entry{Method: "POST", Request: har.Body{Data: []byte("{}")}}, "https://a.example/license", false},
+		"GET":                   {har.Entry{Method: "GET"}, "https://a.example/license", false},
+		"something else":        {har.Entry{Method: "POST"}, "https://stats.example/collect", false},
+		"a word in other words": {har.Entry{Method: "POST"}, "https://stats.example/expr", false},
+	} {
+		u, err := url.Parse(c.url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := har.Likely(c.entry, u); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
 	}
 }
