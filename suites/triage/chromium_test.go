@@ -38,7 +38,7 @@ func startChromium(t *testing.T) tab {
 	t.Cleanup(cancelTools)
 	c.tools = tools
 	url := fmt.Sprintf("devtools://devtools/bundled/devtools_app.html?ws=127.0.0.1:%d/devtools/page/%s&panel=network", port, chromedp.FromContext(page).Target.TargetID)
-	if err := chromedp.Do(tools, chromedp.Navigate(url), chromedp.Sleep(3*time.Second)); err != nil {
+	if err := chromedp.Do(tools, chromedp.Navigate(url)); err != nil {
 		t.Fatal(err)
 	}
 	return c
