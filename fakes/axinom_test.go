@@ -267,8 +267,8 @@ func TestAxinomAccount(t *testing.T) {
 	checkAccount(t, "axinom", drm.Widevine, axinomAccount, map[string][]string{
 		"COM_KEY_ID": nil, "COM_KEY": {"not base64!", "c2hvcnQ=", "RkFLRSBjb21tdW5pY2F0aW9uIGtleSBvZiAzMiBieXQ"},
 	})
-	var logged strings.Builder
-	l := startAxinom(t, drm.Widevine, fakes.Options{Log: func(r fakes.Record) { fmt.Fprintf(&logged, "%+v\n", r) }})
+	var logged journal
+	l := startAxinom(t, drm.Widevine, fakes.Options{Log: logged.add})
 	var said []reply
 	for _, fault := range []string{"", "auth-not-enforced", "token-signature-ignored", "aud-ignored", "alg-none-ok"} {
 		l.ClearFaults()

@@ -178,6 +178,24 @@ type reply struct {
 
 var client = &http.Client{Timeout: 30 * time.Second}
 
+// journal is what a server logs, from many goroutines at once.
+type journal struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (j *journal) add(r fakes.Record) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	fmt.Fprintf(&j.text, "%+v\n", r)
+}
+
+func (j *journal) String() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.String()
+}
+
 func do(ctx context.Context, method, url string, body []byte) (reply, error) {
 	req, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))
 	if err != nil {

@@ -273,8 +273,8 @@ func TestDRMtodayAccount(t *testing.T) {
 	checkAccount(t, "drmtoday", drm.Widevine, drmTodayAccount, map[string][]string{
 		"MERCHANT": nil, "SECRET_ID": nil, "SECRET": {"no hexadecimal", "00112233", drmTodayAccount["SECRET"] + "0"},
 	})
-	var logged strings.Builder
-	l := startDRMtoday(t, drm.Widevine, fakes.Options{Log: func(r fakes.Record) { fmt.Fprintf(&logged, "%+v\n", r) }})
+	var logged journal
+	l := startDRMtoday(t, drm.Widevine, fakes.Options{Log: logged.add})
 	var said []reply
 	for _, fault := range []string{"", "auth-not-enforced", "token-signature-ignored", "token-reuse-accepted", "raw-when-json-asked"} {
 		l.ClearFaults()

@@ -17,8 +17,9 @@ import (
 func TestNoExpressPlaySecretGetsOut(t *testing.T) {
 	t.Parallel()
 	const wrongAuthenticator, contentKey = "31337,c0ffee00c0ffee11c0ffee22c0ffee33", "ca5e0123ca5e4567ca5e89abca5ecdef"
-	var logged, said, answered bytes.Buffer
-	s := start(t, fakes.Options{Log: func(r fakes.Record) { fmt.Fprintf(&logged, "%+v\n", r) }})
+	var logged journal
+	var said, answered bytes.Buffer
+	s := start(t, fakes.Options{Log: logged.add})
 	vault := secret.NewVault()
 	s.AddTo(vault)
 	vault.Add("wrong authenticator", secret.New([]byte(wrongAuthenticator)))
@@ -97,8 +98,9 @@ func seekSecrets(t *testing.T, s *fakes.Server, vault *secret.Vault, said, logge
 func TestNoPRTokenGetsOut(t *testing.T) {
 	t.Parallel()
 	const wrongAuthenticator, contentKey = "31337,c0ffee00c0ffee11c0ffee22c0ffee44", "ca5e0123ca5e4567ca5e89abca5ecdee"
-	var logged, said bytes.Buffer
-	s := startPlayReady(t, fakes.Options{Log: func(r fakes.Record) { fmt.Fprintf(&logged, "%+v\n", r) }})
+	var logged journal
+	var said bytes.Buffer
+	s := startPlayReady(t, fakes.Options{Log: logged.add})
 	vault := secret.NewVault()
 	s.AddTo(vault)
 	for name, text := range map[string]string{"wrong authenticator": wrongAuthenticator, "its secret": wrongAuthenticator[6:]} {

@@ -7,7 +7,6 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
-	"fmt"
 	"maps"
 	"strings"
 	"testing"
@@ -252,8 +251,8 @@ func TestGoogleAccount(t *testing.T) {
 	checkAccount(t, "google", drm.Widevine, googleAccount, map[string][]string{
 		"PROVIDER": nil, "SIGNER": nil, "AES_KEY": {"no hexadecimal", googleAccount["AES_IV"]}, "AES_IV": {"00", googleAccount["AES_KEY"]},
 	})
-	var logged strings.Builder
-	l := startGoogle(t, fakes.Options{Log: func(r fakes.Record) { fmt.Fprintf(&logged, "%+v\n", r) }})
+	var logged journal
+	l := startGoogle(t, fakes.Options{Log: logged.add})
 	vault := secret.NewVault()
 	vault.Add("content key along", secret.New([]byte("FAKE content key")))
 	var said []reply
