@@ -116,9 +116,23 @@ func (b *script) must(do func(context.Context) error) {
 	}
 }
 
-// begin opens the page, again and again until the developer tools record it: they may not watch yet.
+// begin waits until the developer tools can write an archive, and opens the page again and again until they record it: they may not
+// watch yet.
 func (b *script) begin(url string) {
 	b.t.Helper()
+	b.must(func(ctx context.Context) error {
+		for {
+			_, err := b.archive(ctx)
+			if err == nil {
+				return nil
+			}
+			select {
+			case <-ctx.Done():
+				return err
+			case <-time.After(200 * time.Millisecond):
+			}
+		}
+	})
 	for end := time.Now().Add(patience); b.seen == 0; {
 		if time.Now().After(end) {
 			b.t.Fatal("the developer tools record nothing")
