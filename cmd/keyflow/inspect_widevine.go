@@ -60,9 +60,7 @@ func spoiltWidevine(data []byte) bool {
 		return false
 	}
 	if data[0] != 8 { // field 1, type
-		signed, fields := new(wire.SignedDrmCertificate), new(wire.DrmCertificate)
-		return data[0] == 10 && proto.Unmarshal(data, signed) == nil && proto.Unmarshal(signed.GetDrmCertificate(), fields) == nil &&
-			fields.Type != nil && len(fields.GetPublicKey()) > 0
+		return data[0] == 10 && certified(data)
 	}
 	_, known := wire.SignedMessage_Type_name[int32(data[1])]
 	if len(data) == 2 {
@@ -118,12 +116,18 @@ func (v *inspectedMessage) readWidevine(data []byte) {
 // clientID reads a client identification by itself, nil if data is none: it begins as a SignedMessage does, and has a device's
 // certificate where that has a request.
 func clientID(data []byte) *wire.ClientIdentification {
-	c, signed, fields := new(wire.ClientIdentification), new(wire.SignedDrmCertificate), new(wire.DrmCertificate)
-	if proto.Unmarshal(data, c) != nil || proto.Unmarshal(c.GetToken(), signed) != nil || proto.Unmarshal(signed.GetDrmCertificate(), fields) != nil ||
-		c.GetType() != wire.ClientIdentification_DRM_DEVICE_CERTIFICATE || fields.Type == nil || len(fields.GetPublicKey()) == 0 {
+	c := new(wire.ClientIdentification)
+	if proto.Unmarshal(data, c) != nil || c.GetType() != wire.ClientIdentification_DRM_DEVICE_CERTIFICATE || !certified(c.GetToken()) {
 		return nil
 	}
 	return c
+}
+
+// certified reports whether data is a certificate, whoever signed it.
+func certified(data []byte) bool {
+	signed, fields := new(wire.SignedDrmCertificate), new(wire.DrmCertificate)
+	return proto.Unmarshal(data, signed) == nil && proto.Unmarshal(signed.GetDrmCertificate(), fields) == nil &&
+		fields.Type != nil && len(fields.GetPublicKey()) > 0
 }
 
 // problemIn takes down what cannot be read of a part.

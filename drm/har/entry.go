@@ -19,6 +19,9 @@ type Body struct {
 	Lost string
 }
 
+// Replaced is why a body is lost that the browser took for text.
+const Replaced = "the browser replaced bytes that are no text"
+
 // String tells the length alone.
 func (b Body) String() string { return b.Type + " body" }
 
@@ -135,7 +138,7 @@ func characters(text string, size int64) (data []byte, lost string) {
 	control := strings.ContainsFunc(text, func(c rune) bool { return c < ' ' && c != '\n' && c != '\r' && c != '\t' })
 	switch {
 	case strings.ContainsRune(text, utf8.RuneError):
-		return []byte(text), "the browser replaced bytes that are no text"
+		return []byte(text), Replaced
 	case !control:
 		return []byte(text), ""
 	}

@@ -20,7 +20,10 @@ const (
 	reasonMixed    drm.Reason = "mixed-content"
 )
 
-const hintNoAnswer = "the browser's console tells what kept it; keyflow doctor --profile goes to the host hop by hop"
+const (
+	hintNoAnswer = "the browser's console tells what kept it; keyflow doctor --profile goes to the host hop by hop"
+	hintClosed   = "the connection ended before the answer was whole: look at the service's log at that time"
+)
 
 // words are what browsers call the failures of a request that got no answer: the names of Chromium's net errors, and of Firefox's.
 var words = []struct {
@@ -33,7 +36,7 @@ var words = []struct {
 	{regexp.MustCompile(`CONNECTION_REFUSED`), provider.ReasonRefused, "nothing listens there: is the port right, and is the service up?"},
 	{regexp.MustCompile(`TIMED_OUT|NET_TIMEOUT`), provider.ReasonTimeout, "nobody answered in time: a firewall that drops packets, or a service that hangs"},
 	{regexp.MustCompile(`CONNECTION_RESET|NET_RESET|HTTP2_|QUIC_`), provider.ReasonReset, "something on the way cuts the connection: a gateway that does not like the request, or a proxy"},
-	{regexp.MustCompile(`CONNECTION_CLOSED|EMPTY_RESPONSE|NET_INTERRUPT|CONTENT_LENGTH_MISMATCH|INCOMPLETE`), provider.ReasonClosed, "the connection ended before the answer was whole: look at the service's log at that time"},
+	{regexp.MustCompile(`CONNECTION_CLOSED|EMPTY_RESPONSE|NET_INTERRUPT|CONTENT_LENGTH_MISMATCH|INCOMPLETE`), provider.ReasonClosed, hintClosed},
 	{regexp.MustCompile(`UNREACHABLE|INTERNET_DISCONNECTED|NETWORK_CHANGED|OFFLINE|PROXY_CONNECTION|TUNNEL`), provider.ReasonUnreachable, "there was no way to the network of the service: VPN, proxy, or no network at all"},
 	{regexp.MustCompile(`UNSAFE_PORT`), reasonBlocked, "the browser connects to no such port, whoever listens there: is the port right?"},
 	{regexp.MustCompile(`BLOCKED_BY|CSP|TRACKING|LOCAL_NETWORK`), reasonBlocked, "the browser itself refused to send: an extension, the page's Content-Security-Policy (connect-src), or another policy of the page"},
@@ -76,8 +79,7 @@ func broken(r *record) *outcome {
 			return &o
 		}
 		if n, due := cutShort(q); due > 0 {
-			o := failed(provider.ReasonClosed, fmt.Sprintf("an answer of %d bytes, as Content-Length says", due), fmt.Sprintf("HTTP %d, and %d bytes of it", q.Status, n),
-				"the connection ended before the answer was whole: look at the service's log at that time")
+			o := failed(provider.ReasonClosed, fmt.Sprintf("an answer of %d bytes, as Content-Length says", due), fmt.Sprintf("HTTP %d, and %d bytes of it", q.Status, n), hintClosed)
 			return &o
 		}
 	}

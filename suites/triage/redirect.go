@@ -34,8 +34,10 @@ func (w *walk) redirect() outcome {
 		case at.url.Scheme == "https" && next.url.Scheme == "http":
 			return failed(reasonDowngrade, "an https URL", what, "the token must not go over plain http")
 		}
-		if f := w.shared(at); f != nil && next.unsent() {
-			return failed(f.Reason, f.Expected, what+": "+f.Seen+" in the redirect", hintShared+"; or "+hintRedirect)
+		if next.unsent() {
+			if o := w.unshared(at, what); o != nil {
+				return *o
+			}
 		}
 		if o := w.ledTo(next); o != nil {
 			o.seen, o.hint = what+", and there: "+o.seen, o.hint+"; or "+hintRedirect
@@ -58,10 +60,20 @@ func (w *walk) redirect() outcome {
 		where = har.ShownURL(to.String())
 	}
 	seen := fmt.Sprintf("HTTP %d to %s, and no request there", at.Status, where)
-	if f := w.shared(at); f != nil {
-		return failed(f.Reason, f.Expected, seen+": "+f.Seen+" in the redirect", hintShared+"; or "+hintRedirect)
+	if o := w.unshared(at, seen); o != nil {
+		return *o
 	}
 	return failed(reasonRedirect, "an answer", seen, hintRedirect)
+}
+
+// unshared is the outcome of a redirect that a browser does not follow for what its answer lacks, nil if it lacks nothing.
+func (w *walk) unshared(at *record, seen string) *outcome {
+	f := w.shared(at)
+	if f == nil {
+		return nil
+	}
+	o := failed(f.Reason, f.Expected, seen+": "+f.Seen+" in the redirect", hintShared+"; or "+hintRedirect)
+	return &o
 }
 
 // ledTo says what was wrong where a redirect led, as far as the browser had no answer for the page from there; nil for nothing.

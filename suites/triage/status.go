@@ -192,7 +192,7 @@ func (w *walk) declaredWrong() string {
 	r, declared := w.final(), contentTypeOf(w.final())
 	json, plain := strings.HasSuffix(declared, "json"), declared == "text/plain"
 	bare := w.message.has && w.message.Wrapped == "" && !w.message.profile
-	if (json || plain && w.message.System == drm.Widevine) && bare || (json || plain) && strings.Contains(r.Answer.Lost, "no text") {
+	if (json || plain && w.message.System == drm.Widevine) && bare || (json || plain) && r.Answer.Lost == har.Replaced {
 		return ", which it is not (TR-06)"
 	}
 	return ""

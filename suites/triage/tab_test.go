@@ -43,7 +43,7 @@ type tab interface {
 }
 
 // TestBrowsers has real browsers record sessions with services that misbehave, and reads them. A browser that is not installed is
-// skipped; make browser installs Chromium.
+// skipped; make browser wants Chromium.
 func TestBrowsers(t *testing.T) {
 	for name, start := range map[string]func(*testing.T) tab{"chromium": startChromium, "firefox": startFirefox} {
 		t.Run(name, func(t *testing.T) {
