@@ -197,14 +197,27 @@ func newPlayer(t *testing.T, target *suites.Target, forgery ...provider.Forgery)
 	return p
 }
 
-// ask sends a message of the CDM, and gives it the answer.
-func (p *player) asks(kind drm.Kind) *player {
+// message is a message of the CDM, and the request that carries it.
+func (p *player) message(kind drm.Kind) (drm.Message, *provider.Request) {
 	p.t.Helper()
 	m, err := p.session.Request(p.t.Context(), kind)
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	status, body := p.post(p.target.Profile.Build(p.lease, m, provider.At{Now: time.Now()}))
+	return m, p.target.Profile.Build(p.lease, m, provider.At{Now: time.Now()})
+}
+
+// asks sends a message of the CDM, and gives it the answer.
+func (p *player) asks(kind drm.Kind) *player {
+	p.t.Helper()
+	return p.asksBy(kind, p.post)
+}
+
+// asksBy is asks by another browser, whose post returns what the page's script sees.
+func (p *player) asksBy(kind drm.Kind, post func(*provider.Request) (status int, body []byte)) *player {
+	p.t.Helper()
+	m, r := p.message(kind)
+	status, body := post(r)
 	if status == http.StatusOK {
 		_, _ = p.session.Process(p.t.Context(), m.ID, p.target.Profile.Read(kind, status, nil, body).Body) // what is wrong shows in the archive
 	}

@@ -25,11 +25,7 @@ func TestBrowserWords(t *testing.T) {
 	t.Parallel()
 	target := widevineTarget(t)
 	p := newPlayer(t, target)
-	m, err := p.session.Request(t.Context(), drm.KindLicense)
-	if err != nil {
-		t.Fatal(err)
-	}
-	q := target.Profile.Build(p.lease, m, provider.At{Now: time.Now()})
+	_, q := p.message(drm.KindLicense)
 	for word, want := range map[string]string{
 		"net::ERR_NAME_NOT_RESOLVED":       "network dns",
 		"NS_ERROR_UNKNOWN_HOST":            "network dns",

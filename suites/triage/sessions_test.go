@@ -63,14 +63,14 @@ var sessions = map[string]func(*script){
 	},
 	"redirect-to-another-origin": func(b *script) {
 		a := newAcquisition(b, "cenc-1key")
-		b.sends(a, b.serve(b.leadsTo(b.serve(service{license: a.license}))), nil, options{})
+		b.sends(a, b.serve(leadsTo(b.serve(service{license: a.license}))), nil, options{})
 	},
 	"redirect-preflight-refused": func(b *script) {
-		b.asks(b.leadsTo(b.serve(service{private: true, preflight: status(http.StatusNotFound)})), nil, options{})
+		b.asks(leadsTo(b.serve(service{private: true, preflight: status(http.StatusNotFound)})), nil, options{})
 	},
-	"redirect-to-nobody": func(b *script) { b.asks(b.leadsTo(b.nobody()), nil, options{}) },
+	"redirect-to-nobody": func(b *script) { b.asks(leadsTo(b.nobody()), nil, options{}) },
 	"redirect-not-shared": func(b *script) {
-		s := b.leadsTo(b.serve(service{}))
+		s := leadsTo(b.serve(service{}))
 		s.unshared = true
 		b.asks(s, nil, options{})
 	},
@@ -123,17 +123,12 @@ func (b *script) acquire(target *suites.Target, edit func(*provider.Request), ki
 	b.t.Helper()
 	p := newPlayer(b.t, target)
 	for _, kind := range kinds {
-		m, err := p.session.Request(b.t.Context(), kind)
-		if err != nil {
-			b.t.Fatal(err)
-		}
-		r := target.Profile.Build(p.lease, m, provider.At{Now: time.Now()})
-		if edit != nil {
-			edit(r)
-		}
-		if code, body := b.post(r, options{}); code == http.StatusOK {
-			_, _ = p.session.Process(b.t.Context(), m.ID, target.Profile.Read(kind, code, nil, body).Body) // what is wrong shows in the archive
-		}
+		p.asksBy(kind, func(r *provider.Request) (int, []byte) {
+			if edit != nil {
+				edit(r)
+			}
+			return b.post(r, options{})
+		})
 	}
 }
 
@@ -147,11 +142,7 @@ func newAcquisition(b *script, asset string) acquisition {
 	b.t.Helper()
 	_, target := matrix.Start(b.t, asset)
 	p := newPlayer(b.t, target)
-	m, err := p.session.Request(b.t.Context(), drm.KindLicense)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	r := target.Profile.Build(p.lease, m, provider.At{Now: time.Now()})
+	_, r := p.message(drm.KindLicense)
 	code, license := p.post(r)
 	if code != http.StatusOK {
 		b.t.Fatalf("HTTP %d", code)
@@ -224,7 +215,7 @@ func (s service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // leadsTo is a service that has moved.
-func (b *script) leadsTo(url string) service {
+func leadsTo(url string) service {
 	return service{post: func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, url, http.StatusTemporaryRedirect) }}
 }
 
